@@ -1,0 +1,1 @@
+"""The write side: HTTP commands that become events."""

@@ -1,0 +1,1 @@
+"""What happened: envelopes, event types and the topics that carry them."""

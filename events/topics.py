@@ -1,0 +1,42 @@
+"""The Kafka topics: one a context, and a dead-letter topic beside each."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Lane(StrEnum):
+    """How events reach a topic. LOG: relayed from the event log, one Kafka partition for each of the log's, each
+    record's place in the log in its position header. DIRECT: produced by the route, which Kafka's offset numbers."""
+
+    LOG = "log"
+    DIRECT = "direct"
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic. `retention_days`: None keeps it for good, since views are rebuilt from it."""
+
+    name: str
+    lane: Lane
+    retention_days: int | None = None
+
+
+def dead_letters_of(topic: str) -> str:
+    """The dead-letter topic of a topic."""
+    return f"{topic}.dlq"
+
+
+CATALOG = Topic("catalog.events", Lane.LOG)
+PLAYBACK = Topic("playback.events", Lane.DIRECT)
+
+CONTEXTS = {"catalog": CATALOG, "playback": PLAYBACK}
+TOPICS = tuple(CONTEXTS.values())
+DEAD_LETTERS = tuple(Topic(dead_letters_of(topic.name), Lane.DIRECT, retention_days=90) for topic in TOPICS)
+
+POSITION_HEADER = "playhead-position"
+"""Kafka header of a relayed record: its position in its event log partition, in decimal."""
+
+
+def topic_of(type_name: str) -> Topic:
+    """The topic that events of this type go to. Raises KeyError for a context without one."""
+    return CONTEXTS[type_name.partition(".")[0]]

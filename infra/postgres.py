@@ -1,0 +1,34 @@
+"""Postgres connections: pools for the processes, and the migrations (alembic with raw SQL)."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+
+from infra.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations" / "postgres"
+
+Connection = asyncpg.Connection[asyncpg.Record]
+Pool = asyncpg.Pool[asyncpg.Record]
+
+
+async def connect_pool(settings: Settings, *, size: int | None = None) -> Pool:
+    """A pool that fails fast at start when Postgres does not answer."""
+    return await asyncpg.create_pool(
+        settings.postgres_dsn,
+        min_size=1,
+        max_size=size or settings.postgres_pool_max,
+        command_timeout=settings.query_timeout_s,
+        server_settings={"application_name": "playhead", "jit": "off"},
+    )
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the newest revision. Two that run at once take turns (an advisory lock in env.py)."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["dsn"] = settings.postgres_dsn
+    await asyncio.to_thread(command.upgrade, config, "head")

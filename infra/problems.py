@@ -1,0 +1,118 @@
+"""RFC 9457: how both APIs refuse. One table per app maps exceptions to kinds; this renders them.
+
+Routes raise; nothing but this module writes application/problem+json.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "https://playhead.dev/problems/"
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """A named way to refuse. `slug` ends the type URI and names its section in docs/problems.md."""
+
+    status: int
+    slug: str
+    title: str
+
+
+class Refusal(Exception):
+    """A request refused for a reason that its sender can act on: `detail` says what, where and what to do.
+
+    `members` are the extra members of the problem document, `headers` go on the reply.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+
+
+Problems = Mapping[type[Exception], ProblemKind]
+
+INVALID_REQUEST = ProblemKind(422, "invalid-request", "The request does not have the shape that this route takes")
+NOT_FOUND = ProblemKind(404, "no-such-route", "There is nothing at this path")
+METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "This path does not take this method")
+INTERNAL = ProblemKind(500, "internal-error", "Playhead failed to answer")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem document."""
+
+    kind: ProblemKind
+    detail: str
+    instance: str
+    members: Mapping[str, object] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        """The document as JSON."""
+        return msgspec.json.encode(
+            {
+                "type": TYPE_BASE + self.kind.slug,
+                "title": self.kind.title,
+                "status": self.kind.status,
+                "detail": self.detail,
+                "instance": self.instance,
+                **self.members,
+            }
+        )
+
+
+def response_of(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The reply that carries a problem."""
+    return Response(problem.body(), status_code=problem.kind.status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def install(app: FastAPI, problems: Problems) -> None:
+    """Answer every exception in the table, and whatever else goes wrong, with a problem document."""
+
+    async def refused(request: Request, exc: Exception) -> Response:
+        kind = next(problems[cls] for cls in type(exc).__mro__ if cls in problems)
+        members, headers = (exc.members, exc.headers) if isinstance(exc, Refusal) else ({}, {})
+        return response_of(Problem(kind, str(exc), request.url.path, members), headers)
+
+    for exception_class in problems:
+        app.add_exception_handler(exception_class, refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+
+
+async def _invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    errors = [
+        {"pointer": "/" + "/".join(str(part) for part in error["loc"]), "reason": error["msg"]}
+        for error in exc.errors()
+    ]
+    detail = "; ".join(f"{error['pointer']}: {error['reason']}" for error in errors[:5])
+    return response_of(Problem(INVALID_REQUEST, detail, request.url.path, {"errors": errors[:50]}))
+
+
+async def _http(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    kind = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}.get(
+        exc.status_code, ProblemKind(exc.status_code, "refused", "The request was refused")
+    )
+    return response_of(Problem(kind, str(exc.detail), request.url.path), exc.headers)
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    return response_of(Problem(INTERNAL, "The failure was logged under this correlation id.", request.url.path))

@@ -1,0 +1,134 @@
+"""Every setting of every process: the only place that reads the environment.
+
+Each is PLAYHEAD_<NAME> in the environment, else in <state_dir>/servers.env (written by `playhead up`), else the
+default here. Names end in their unit; every queue, batch, retry, body and page has its bound here.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Settings(BaseSettings):
+    """What can be configured, with its unit, default and bounds."""
+
+    model_config = SettingsConfigDict(env_prefix="PLAYHEAD_", frozen=True, extra="ignore")
+
+    # Where things are
+    state_dir: Path = Path(".playhead")
+    cache_dir: Path = Path.home() / ".cache" / "playhead"
+    keys_dir: Path | None = Field(default=None, description="signing keys; default: <state_dir>/keys")
+    java_home: Path | None = Field(default=None, description="a JDK 17, when the default java is another")
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    postgres_dsn: str = "postgresql://playhead@127.0.0.1:5432/playhead"
+    cassandra_host: str = "127.0.0.1"
+    cassandra_port: int = 9042
+    cassandra_keyspace: str = "playhead"
+    redis_url: str = "redis://127.0.0.1:6379/0"
+
+    # Fixed ports for `playhead up`; None takes a free one and remembers it
+    local_kafka_port: int | None = None
+    local_cassandra_port: int | None = None
+    local_postgres_port: int | None = None
+    local_redis_port: int | None = None
+
+    # Where processes listen
+    host: str = "127.0.0.1"
+    commands_port: int = 8000
+    query_port: int = 8001
+    probe_port: int = Field(default=0, description="/health, /ready, /metrics of relay and projections; 0: off")
+
+    # Logs
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    # Topics, fixed when they are created
+    log_partitions: int = Field(default=16, ge=1, le=256)
+    playback_partitions: int = Field(default=8, ge=1, le=1024)
+    replication_factor: int = Field(default=1, ge=1)
+    min_insync_replicas: int = Field(default=1, ge=1)
+
+    # Cassandra, fixed when the keyspace is created
+    cassandra_replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+
+    # Requests
+    request_max_bytes: int = Field(default=1 * MIB, ge=KIB)
+    report_max_events: int = Field(default=500, ge=1)
+    event_max_bytes: int = Field(default=32 * KIB, ge=KIB)
+    shutdown_grace_s: float = 10.0
+    retry_after_s: int = Field(default=2, description="what a 503 tells clients to wait")
+    idempotency_kept_hours: int = Field(default=48, ge=24)
+
+    # Playback
+    heartbeat_interval_s: int = Field(default=10, ge=1)
+    playback_token_ttl_s: int = Field(default=24 * 3600, ge=60)
+    clock_skew_future_s: int = Field(default=300, description="how far after our clock a corrected time may be")
+    position_slack_ms: int = Field(default=5_000, description="how far past its duration a player may report")
+
+    # Tokens
+    access_token_ttl_s: int = Field(default=12 * 3600, ge=60)
+    verified_tokens_kept: int = Field(default=65_536, description="per process, so that a token is verified once")
+
+    # Kafka producer
+    produce_timeout_s: float = Field(default=5.0, description="an event not acknowledged by then is refused with 503")
+    produce_linger_ms: int = 2
+    produce_inflight_max_bytes: int = Field(default=64 * MIB, description="taken and not yet acknowledged by Kafka")
+
+    # Relay
+    relay_batch_rows: int = Field(default=1_000, ge=1)
+    relay_poll_interval_s: float = 0.02
+    relay_lease_s: float = Field(default=3.0, description="a dead relay's partitions are taken over after this")
+
+    # Projections
+    slab_max_records: int = Field(default=1_000, ge=1)
+    batch_max_records: int = Field(default=5_000, ge=1, description="records in one store transaction")
+    fetch_max_bytes: int = 4 * MIB
+    partition_fetch_max_bytes: int = 1 * MIB
+    store_retry_max_s: float = Field(default=5.0, description="longest pause between tries of an unreachable store")
+    offsets_mirror_interval_s: float = 5.0
+    stuck_after_s: float = Field(default=60.0, description="lag without progress for this long is not ready")
+    timeline_ttl_days: int = Field(default=90, ge=1)
+    history_ttl_days: int = Field(default=400, ge=1)
+    continue_watching_ttl_days: int = Field(default=400, ge=1)
+    continue_watching_max_rows: int = Field(default=200, ge=1, description="per profile; the oldest goes first")
+
+    # Continue watching (source: domain rules R4, R5)
+    bookmark_min_watched_ms: int = 60_000
+    bookmark_min_watched_ratio: float = 0.05
+    complete_at_ratio: float = 0.9
+    resumable_min_duration_ms: int = 300_000
+
+    # Queries
+    page_default_rows: int = Field(default=20, ge=1)
+    page_max_rows: int = Field(default=100, ge=1)
+    read_your_writes_wait_s: float = Field(default=2.0, description="how long a query waits for Playhead-Position")
+    postgres_pool_max: int = Field(default=10, ge=1)
+    query_timeout_s: float = 5.0
+
+    @property
+    def keys_path(self) -> Path:
+        """Where signing keys are kept."""
+        return self.keys_dir or self.state_dir / "keys"
+
+    @property
+    def lease_s(self) -> int:
+        """A playback lease: three heartbeats (source: domain rules, "Concurrent streams")."""
+        return 3 * self.heartbeat_interval_s
+
+
+def load_settings() -> Settings:
+    """The settings of this process, from the environment and the state directory's servers.env."""
+    state_dir = Path(os.environ.get("PLAYHEAD_STATE_DIR", Settings.model_fields["state_dir"].default))
+    return Settings(_env_file=state_dir / "servers.env")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()

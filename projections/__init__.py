@@ -1,0 +1,1 @@
+"""Faust agents that fold events into read models."""

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     request_max_bytes: int = Field(default=1 * MIB, ge=KIB)
     report_max_events: int = Field(default=500, ge=1)
     event_max_bytes: int = Field(default=32 * KIB, ge=KIB)
+    http_max_concurrency: int = Field(default=1_000, ge=1, description="connections and requests of one API process")
+    http_keep_alive_s: int = Field(default=30, ge=1, description="how long an idle connection is kept")
     shutdown_grace_s: float = 10.0
     retry_after_s: int = Field(default=2, description="what a 503 tells clients to wait")
     idempotency_kept_hours: int = Field(default=48, ge=24)
@@ -108,6 +110,10 @@ class Settings(BaseSettings):
     page_default_rows: int = Field(default=20, ge=1)
     page_max_rows: int = Field(default=100, ge=1)
     read_your_writes_wait_s: float = Field(default=2.0, description="how long a query waits for Playhead-Position")
+    read_your_writes_poll_s: float = Field(default=0.02, description="how often a waiting query looks again")
+    history_months_per_read: int = Field(default=4, ge=1, description="empty months skipped by one page of history")
+    redis_pipeline_max_reads: int = Field(default=64, ge=1, description="reads of many requests in one round trip")
+    store_connect_retry_s: float = Field(default=1.0, description="pause between tries of a store that is down")
     postgres_pool_max: int = Field(default=10, ge=1)
     query_timeout_s: float = 5.0
 

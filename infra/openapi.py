@@ -1,0 +1,69 @@
+"""How both APIs document their refusals in OpenAPI: one Problem schema, and an example for each kind on each route."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+
+from infra.problems import MEDIA_TYPE, TYPE_BASE, ProblemKind
+
+Responses = dict[int | str, dict[str, Any]]  # FastAPI's own type for `responses=`
+
+SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
+SCHEMA = {
+    "title": "Problem",
+    "description": "A refusal (RFC 9457). `type` ends in the problem's name; some problems have members of their own.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "What was wrong with this request, and what to do."},
+        "instance": {"type": "string", "description": "The path that was asked for."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "reason"],
+                "properties": {"pointer": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+    "additionalProperties": True,
+}
+
+
+def refusals(*kinds: ProblemKind) -> Responses:
+    """The `responses=` of a route that can refuse in these ways."""
+    responses: Responses = {}
+    for kind in kinds:
+        response = responses.setdefault(
+            kind.status,
+            {"description": "", "content": {MEDIA_TYPE: {"schema": SCHEMA_REF, "examples": {}}}},
+        )
+        response["content"][MEDIA_TYPE]["examples"][kind.slug] = {"summary": kind.title, "value": _example(kind)}
+        response["description"] = "; ".join(filter(None, (response["description"], kind.title)))
+    return responses
+
+
+def document_refusals(app: FastAPI) -> None:
+    """Put the Problem schema, which refusals() points at, into the app's OpenAPI document."""
+    generate: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = SCHEMA
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it
+
+
+def _example(kind: ProblemKind) -> dict[str, object]:
+    return {
+        "type": TYPE_BASE + kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": f"{kind.title}.",
+        "instance": "/v1/...",
+    }

@@ -13,6 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from events.refusals import Refusal
+
+__all__ = ["Problem", "ProblemKind", "Problems", "Refusal", "install", "response_of"]
+
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://playhead.dev/problems/"
 
@@ -24,25 +28,6 @@ class ProblemKind:
     status: int
     slug: str
     title: str
-
-
-class Refusal(Exception):
-    """A request refused for a reason that its sender can act on: `detail` says what, where and what to do.
-
-    `members` are the extra members of the problem document, `headers` go on the reply.
-    """
-
-    def __init__(
-        self,
-        detail: str,
-        *,
-        members: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.members = dict(members or {})
-        self.headers = dict(headers or {})
 
 
 Problems = Mapping[type[Exception], ProblemKind]

@@ -44,6 +44,12 @@ create table relay_lease (
     expires_at timestamptz not null default '-infinity',
     position   bigint      not null default 0
 ) with (fillfactor = 50);
+
+-- The relays that live, so that each knows its fair share of the partitions.
+create table relay_member (
+    owner      text        primary key,
+    expires_at timestamptz not null
+);
 """
 
 # One round trip, and the head's row lock is taken last and held to commit: whoever reads the log in position order can

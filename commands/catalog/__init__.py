@@ -1,0 +1,1 @@
+"""The catalog context: what editors publish. Handle lane: the event log decides."""

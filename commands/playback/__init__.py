@@ -1,0 +1,1 @@
+"""The playback context: what players report. Publish lane: Kafka is the authority."""

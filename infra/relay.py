@@ -1,0 +1,215 @@
+"""The relay: produces the event log to Kafka, partition by partition, in order.
+
+A lease a partition says who may produce it; a dead relay's leases run out and others take them. A relay resumes from
+the position noted in the lease and skips what each topic's tail already holds: it may repeat a record, it never
+skips or reorders one, and readers drop a position that they have applied.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from asyncpg import InterfaceError, PostgresError
+from prometheus_client import Counter, Gauge
+
+from events.envelope import CONTENT_TYPE
+from events.topics import POSITION_HEADER, TOPICS, Lane, topic_of
+from infra.event_log import EventLog, LogRow
+from infra.ids import new_id
+from infra.kafka import CLIENT_ID, abandon, new_producer
+from infra.postgres import Pool
+from infra.relay_leases import RelayLeases
+from infra.settings import Settings
+from infra.telemetry import log
+
+RELAYED = Counter("playhead_relay_events_total", "Events produced from the log")
+LAG = Gauge("playhead_relay_lag_events", "Events in the log that Kafka does not have yet", ["partition"])
+LEASES = Gauge("playhead_relay_leases", "Partitions that this relay produces")
+
+TRANSIENT = (KafkaError, PostgresError, InterfaceError, OSError, TimeoutError)
+LOG_TOPICS = tuple(topic.name for topic in TOPICS if topic.lane is Lane.LOG)
+
+
+@dataclass
+class Leased:
+    """A partition that this relay produces. `position`: the last that Kafka acknowledged; `tails`: by topic, the
+    last that Kafka held when the lease was taken."""
+
+    partition: int
+    position: int
+    tails: dict[str, int] = field(default_factory=dict)
+
+    def lacks(self, row: LogRow) -> bool:
+        """Whether Kafka did not have this row when the lease was taken."""
+        return row.position > self.tails.get(topic_of(row.type).name, 0)
+
+
+class Relay:
+    """Produces the partitions that it has leased. `trouble` says why it does not, or None."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._log = EventLog(pool, settings)
+        self._leases = RelayLeases(pool, new_id(), settings)
+        self._leased: dict[int, Leased] = {}
+        self._valid_until_s = 0.0
+        self._stopping = asyncio.Event()
+        self.trouble: str | None = "not started"
+
+    def stop(self) -> None:
+        """Finish the batch in hand, give the leases back, and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Relay until stop(). Trouble with Kafka or Postgres is waited out, with pauses up to store_retry_max_s."""
+        pause_s = 0.1
+        while not self._stopping.is_set():
+            try:
+                await self._relay()
+            except* TRANSIENT as errors:
+                self.trouble = repr(errors.exceptions[0])
+                log.warning("relay_interrupted", reason=self.trouble, retry_s=pause_s)
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, self._settings.store_retry_max_s)
+            else:
+                pause_s = 0.1
+        with suppress(*TRANSIENT):
+            await self._leases.give_back()
+
+    async def _relay(self) -> None:
+        # A new producer each time: after a failed batch, order within a partition is only sure from a clean sequence.
+        producer = new_producer(self._settings)
+        self._leased.clear()
+        try:
+            await producer.start()
+            await self._keep_once()
+            async with asyncio.TaskGroup() as tasks:
+                keeping = tasks.create_task(self._keep())
+                await self._produce_until_stopped(producer)
+                keeping.cancel()
+        finally:
+            await abandon(producer)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.relay_lease_s / 3)
+            await self._keep_once()
+
+    async def _keep_once(self) -> None:
+        asked_at_s = self._now_s()
+        await self._leases.keep()
+        self._valid_until_s = asked_at_s + self._settings.relay_lease_s
+
+    async def _produce_until_stopped(self, producer: AIOKafkaProducer) -> None:
+        share_out_at_s = 0.0
+        while not self._stopping.is_set():
+            if self._now_s() >= share_out_at_s:
+                await self._share_out()
+                share_out_at_s = self._now_s() + self._settings.relay_lease_s / 3
+            if not await self._produce_round(producer):
+                await self._pause(self._settings.relay_poll_interval_s)
+
+    async def _share_out(self) -> None:
+        positions = await self._leases.share_out()
+        taken = {
+            partition: Leased(partition, at) for partition, at in positions.items() if partition not in self._leased
+        }
+        await self._read_tails(taken)
+        kept = {partition: leased for partition, leased in self._leased.items() if partition in positions}
+        self._leased = {**kept, **taken}
+        LEASES.set(len(self._leased))
+        self.trouble = None
+
+    async def _read_tails(self, taken: dict[int, Leased]) -> None:
+        places = [TopicPartition(topic, partition) for topic in LOG_TOPICS for partition in taken]
+        for place, position in (await _tails(places, self._settings)).items():
+            taken[place.partition].tails[place.topic] = position
+
+    async def _produce_round(self, producer: AIOKafkaProducer) -> int:
+        """Produce the next batch of every leased partition that has one; how many partitions had."""
+        behind = await self._behind()
+        batches = await asyncio.gather(*(self._read(leased) for leased in behind))
+        if self._now_s() >= self._valid_until_s:
+            raise TimeoutError("the leases ran out before they were renewed")
+        async with asyncio.timeout(self._settings.produce_timeout_s):
+            sent = [
+                await _send(producer, row)
+                for leased, rows in zip(behind, batches, strict=True)
+                for row in rows
+                if leased.lacks(row)
+            ]
+            for acknowledged in sent:
+                await acknowledged
+        RELAYED.inc(len(sent))
+        await self._advance({rows[0].partition: rows[-1].position for rows in batches if rows})
+        return len(behind)
+
+    async def _behind(self) -> list[Leased]:
+        heads = await self._pool.fetch(
+            "select partition, position from partition_head where partition = any($1)", list(self._leased)
+        )
+        for head in heads:
+            LAG.labels(head["partition"]).set(head["position"] - self._leased[head["partition"]].position)
+        return [
+            self._leased[at["partition"]] for at in heads if at["position"] > self._leased[at["partition"]].position
+        ]
+
+    async def _read(self, leased: Leased) -> list[LogRow]:
+        return await self._log.read(leased.partition, after=leased.position, limit=self._settings.relay_batch_rows)
+
+    async def _advance(self, positions: dict[int, int]) -> None:
+        for partition, position in positions.items():
+            self._leased[partition].position = position
+        if positions:
+            await self._leases.advance(positions)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def _send(producer: AIOKafkaProducer, row: LogRow) -> asyncio.Future[object]:
+    headers = [("content-type", CONTENT_TYPE.encode()), (POSITION_HEADER, str(row.position).encode())]
+    future: asyncio.Future[object] = await producer.send(
+        topic_of(row.type).name, row.body, row.stream_id.encode(), partition=row.partition, headers=headers
+    )
+    return future
+
+
+async def _tails(places: list[TopicPartition], settings: Settings) -> dict[TopicPartition, int]:
+    """The log position of the newest record in each topic partition that has one."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, client_id=CLIENT_ID, group_id=None, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(places)
+        begins = await consumer.beginning_offsets(places)
+        filled = [place for place in places if ends[place] > begins[place]]
+        consumer.assign(filled)
+        for place in filled:
+            consumer.seek(place, ends[place] - 1)
+        return await _last_positions(consumer, set(filled), settings)
+    finally:
+        await consumer.stop()
+
+
+async def _last_positions(
+    consumer: AIOKafkaConsumer, missing: set[TopicPartition], settings: Settings
+) -> dict[TopicPartition, int]:
+    positions: dict[TopicPartition, int] = {}
+    async with asyncio.timeout(settings.produce_timeout_s):
+        while missing:
+            for place, records in (await consumer.getmany(timeout_ms=200)).items():
+                positions[place] = int(dict(records[-1].headers)[POSITION_HEADER])
+                missing.discard(place)
+    return positions

@@ -14,7 +14,7 @@ from infra.local.locks import exclusive
 from infra.local.platforms import Platform
 from infra.local.processes import run_once
 
-_POMS = Path(__file__).parent / "poms"
+POMS = Path(__file__).parent / "poms"
 _MAVEN_TIMEOUT_S = 900
 _WORLD_READABLE = 0o755
 
@@ -28,7 +28,7 @@ class Artefacts:
 
     def require_maven(self, servers: tuple[str, ...]) -> None:
         """Refuse when one of `servers` still has to be resolved and there is no Maven to do it."""
-        unresolved = [server for server in servers if not self._home(server).is_dir()]
+        unresolved = [server for server in servers if not self.home(server).is_dir()]
         if unresolved and shutil.which("mvn") is None:
             raise LocalServerError(
                 f"Maven is missing (no mvn on PATH): it resolves the artefacts of {', '.join(unresolved)}. "
@@ -37,7 +37,7 @@ class Artefacts:
 
     def directory(self, server: str, *, java: Path | None, unpack: Callable[[Path], None] | None = None) -> Path:
         """The directory with the jars of `server`, or with what `unpack` makes of them; resolved when new."""
-        home = self._home(server)
+        home = self.home(server)
         if home.is_dir():
             return home
         # One at a time even for different servers: Maven's local repository, which they share, is not made for two.
@@ -60,7 +60,7 @@ class Artefacts:
         # Maven finds a java by JAVA_HOME or PATH; where PATH has none, it is told of the one that was found.
         told = [f"JAVA_HOME={java.parent.parent}"] if java is not None and shutil.which("java") is None else []
         command = [
-            *("env", *told, "mvn", "--quiet", "--batch-mode", "--file", str(_POMS / server / "pom.xml")),
+            *("env", *told, "mvn", "--quiet", "--batch-mode", "--file", str(POMS / server / "pom.xml")),
             "dependency:copy-dependencies",
             "-DincludeScope=runtime",
             f"-DoutputDirectory={into}",
@@ -68,8 +68,8 @@ class Artefacts:
         ]
         run_once(command, what=f"Resolving the artefacts of {server} with Maven", timeout_s=_MAVEN_TIMEOUT_S)
 
-    def _home(self, server: str) -> Path:
-        """A directory of its own for each set of versions and platform, so that a new pom.xml is resolved anew."""
-        pinned = hashlib.sha256((_POMS / server / "pom.xml").read_bytes())
+    def home(self, server: str) -> Path:
+        """Where they are or will be: a directory for each set of versions and platform, so that new ones are resolved."""
+        pinned = hashlib.sha256((POMS / server / "pom.xml").read_bytes())
         pinned.update(repr(self._platform).encode())
         return self._cache_dir / f"{server}-{pinned.hexdigest()[:12]}"

@@ -1,0 +1,234 @@
+"""Builds events as producers make them, every value overridable, for tests of anything that reads or decides.
+
+Envelopes come out; `recorded()` and `encode()` give what a projection folds and what Kafka carries.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
+
+from events.catalog import EpisodePublished, MoviePublished, SeasonAdded, SeriesPublished
+from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, Recorded, encode
+from events.operations import RecordDeadLettered
+from events.playback import (
+    DeviceSnapshot,
+    Heartbeat,
+    PlaybackStarted,
+    Report,
+    Reported,
+    ReportedEvent,
+    SessionSnapshot,
+    TitleSnapshot,
+)
+from events.registry import REGISTRY, dataschema_of, members, type_of
+from events.types import (
+    AccountId,
+    Availability,
+    DeviceId,
+    Maturity,
+    ProfileId,
+    SeriesId,
+    SessionId,
+    TitleId,
+    TitleKind,
+)
+
+EVENING: Final = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
+"""When the sessions built here start, unless told otherwise."""
+MINUTE_MS: Final = 60_000
+HEARTBEAT_MS: Final = 10_000
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+REPORTED_AS: Final[dict[type[Report], type[Event]]] = {
+    get_args(event_class.__orig_bases__[0])[0]: event_class  # type: ignore[attr-defined]
+    for event_class in members(ReportedEvent)
+}
+"""The event class that carries each class of report."""
+
+
+def movie(title_id: str = "night-of-the-living-dead", **changes: Any) -> TitleSnapshot:
+    """A film of 96 minutes whose credits start at 94."""
+    title = TitleSnapshot(
+        title_id=TitleId(title_id),
+        kind=TitleKind.MOVIE,
+        name="Night of the Living Dead",
+        duration_ms=96 * MINUTE_MS,
+        credits_start_ms=94 * MINUTE_MS,
+    )
+    return msgspec.structs.replace(title, **changes)
+
+
+def episode(number: int = 1, *, season: int = 1, series_id: str = "harbour", **changes: Any) -> TitleSnapshot:
+    """An episode of 40 minutes, followed by the next number of its season."""
+    title = TitleSnapshot(
+        title_id=TitleId(f"{series_id}-s{season}e{number}"),
+        kind=TitleKind.EPISODE,
+        name=f"Episode {number}",
+        duration_ms=40 * MINUTE_MS,
+        series_id=SeriesId(series_id),
+        series_name="Harbour",
+        season_number=season,
+        episode_number=number,
+        next_title_id=TitleId(f"{series_id}-s{season}e{number + 1}"),
+    )
+    return msgspec.structs.replace(title, **changes)
+
+
+def device(device_id: str = "tv-1", **changes: Any) -> DeviceSnapshot:
+    """A television."""
+    return msgspec.structs.replace(DeviceSnapshot(device_id=DeviceId(device_id), type="tv", name="Den"), **changes)
+
+
+def session(session_id: str = "session-1", **changes: Any) -> SessionSnapshot:
+    """A session of profile-1 that started at EVENING."""
+    snapshot = SessionSnapshot(
+        session_id=SessionId(session_id),
+        account_id=AccountId("account-1"),
+        profile_id=ProfileId("profile-1"),
+        started_at=EVENING,
+        title=movie(),
+        device=device(),
+    )
+    return msgspec.structs.replace(snapshot, **changes)
+
+
+def report(report_class: type[Any] = Heartbeat, seq: int = 0, **values: Any) -> Any:
+    """A report of any class. Unless told, it lies seq heartbeats into the session, in time and in the title."""
+    values.setdefault("at", EVENING + timedelta(milliseconds=seq * HEARTBEAT_MS))
+    values.setdefault("position_ms", seq * HEARTBEAT_MS)
+    return report_class(seq=seq, **values)
+
+
+def reported(
+    report_class: type[Any] = Heartbeat,
+    seq: int = 0,
+    *,
+    of: SessionSnapshot | None = None,
+    time: datetime | None = None,
+    recorded_at: datetime | None = None,
+    **values: Any,
+) -> Envelope[Event]:
+    """A report of session `of`, as its event. `time`: when it happened, corrected; default: the report's `at`."""
+    snapshot = of or session()
+    values.setdefault("at", time or snapshot.started_at + timedelta(milliseconds=seq * HEARTBEAT_MS))
+    body = report(report_class, seq, **values)
+    event_class = REPORTED_AS[report_class]
+    assert issubclass(event_class, Reported)
+    return envelope(
+        event_class(session=snapshot, report=body),
+        id=f"{snapshot.session_id}/{seq}",
+        subject=snapshot.session_id,
+        partitionkey=snapshot.profile_id,
+        time=time or body.at,
+        recordedtime=recorded_at or (time or body.at) + timedelta(milliseconds=40),
+    )
+
+
+def playback_started(of: SessionSnapshot | None = None, *, start_position_ms: int = 0) -> Envelope[Event]:
+    """A session was granted."""
+    snapshot = of or session()
+    return envelope(
+        PlaybackStarted(session=snapshot, start_position_ms=start_position_ms),
+        id=f"{snapshot.session_id}/started",
+        subject=snapshot.session_id,
+        partitionkey=snapshot.profile_id,
+        time=snapshot.started_at,
+        recordedtime=snapshot.started_at,
+    )
+
+
+KR_15: Final = Maturity(system="KMRB", value="15", minimum_age=15)
+KOREA: Final = Availability(territories=("KR",), starts_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def movie_published(title_id: str = "night-of-the-living-dead", **changes: Any) -> Envelope[Event]:
+    """A film was published."""
+    event = MoviePublished(
+        title_id=TitleId(title_id),
+        name="Night of the Living Dead",
+        synopsis="A farmhouse is besieged.",
+        duration_ms=96 * MINUTE_MS,
+        credits_start_ms=94 * MINUTE_MS,
+        maturity=KR_15,
+        availability=(KOREA,),
+    )
+    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.movie-{title_id}")
+
+
+def series_published(series_id: str = "harbour", **changes: Any) -> Envelope[Event]:
+    """A series was published."""
+    event = SeriesPublished(series_id=SeriesId(series_id), name="Harbour", synopsis="A town waits.", maturity=KR_15)
+    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.series-{series_id}")
+
+
+def season_added(season_number: int = 1, *, series_id: str = "harbour", **changes: Any) -> Envelope[Event]:
+    """A season was added to a series."""
+    event = SeasonAdded(series_id=SeriesId(series_id), season_number=season_number, name=f"Season {season_number}")
+    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.series-{series_id}")
+
+
+def episode_published(
+    number: int = 1, *, season: int = 1, series_id: str = "harbour", **changes: Any
+) -> Envelope[Event]:
+    """An episode was published."""
+    event = EpisodePublished(
+        series_id=SeriesId(series_id),
+        series_name="Harbour",
+        title_id=TitleId(f"{series_id}-s{season}e{number}"),
+        season_number=season,
+        episode_number=number,
+        name=f"Episode {number}",
+        synopsis="The tide goes out.",
+        duration_ms=40 * MINUTE_MS,
+        credits_start_ms=None,
+        maturity=KR_15,
+        availability=(KOREA,),
+    )
+    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.series-{series_id}")
+
+
+def record_dead_lettered(**changes: Any) -> Envelope[Event]:
+    """A projection could not take a record."""
+    event = RecordDeadLettered(
+        projection="postgres",
+        topic="playback.events",
+        partition=3,
+        offset=17,
+        reason="undecodable",
+        detail="JSON is malformed",
+        key=b"profile-1",
+        body=b"{",
+    )
+    event = msgspec.structs.replace(event, **changes)
+    place = f"{event.projection}/{event.topic}/{event.partition}/{event.offset}"
+    return envelope(event, id=place, subject=place, partitionkey=event.topic)
+
+
+def envelope(event: Event, **changes: Any) -> Envelope[Event]:
+    """The envelope around any event."""
+    type_name = type_of(type(event))
+    around = Envelope[Event](
+        specversion=SPEC_VERSION,
+        id="event-1",
+        source="/tests",
+        type=type_name,
+        subject="subject-1",
+        time=EVENING,
+        recordedtime=EVENING,
+        datacontenttype=DATA_CONTENT_TYPE,
+        dataschema=dataschema_of(type_name),
+        partitionkey="key-1",
+        data=event,
+    )
+    return msgspec.structs.replace(around, **changes)
+
+
+def recorded(built: Envelope[Event]) -> Recorded[Event]:
+    """An envelope as a reader gets it, through its bytes."""
+    return REGISTRY.decode(encode(built))
+
+
+def _of_catalog(event: Event, stream_id: str) -> Envelope[Event]:
+    return envelope(event, subject=stream_id, partitionkey=stream_id, sequence=1)

@@ -113,7 +113,7 @@ def servers() -> Iterator[Servers]:
 def erase_abandoned(root: Path) -> None:
     """End the servers of test runs that were killed before they could do it themselves."""
     for state in root.glob("test-*"):
-        pid = state.name.removeprefix("test-")
+        pid = state.name.split("-")[1]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             LocalServers(state, load_settings().cache_dir).erase()
             shutil.rmtree(state, ignore_errors=True)

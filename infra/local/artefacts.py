@@ -5,6 +5,7 @@ Maven's own settings say from which repository; none is named here.
 
 import hashlib
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,6 @@ from infra.local.processes import run_once
 
 POMS = Path(__file__).parent / "poms"
 _MAVEN_TIMEOUT_S = 900
-_WORLD_READABLE = 0o755
 
 
 class Artefacts:
@@ -53,7 +53,7 @@ class Artefacts:
             self._copy_dependencies(server, resolved, java)
             if unpack is not None:
                 unpack(resolved)
-            resolved.chmod(_WORLD_READABLE)
+            _let_everybody_read(resolved)
             resolved.rename(home)
 
     def _copy_dependencies(self, server: str, into: Path, java: Path | None) -> None:
@@ -69,7 +69,15 @@ class Artefacts:
         run_once(command, what=f"Resolving the artefacts of {server} with Maven", timeout_s=_MAVEN_TIMEOUT_S)
 
     def home(self, server: str) -> Path:
-        """Where they are or will be: a directory for each set of versions and platform, so that new ones are resolved."""
+        """Where they are or will be: a directory for each set of versions, so that new ones are resolved."""
         pinned = hashlib.sha256((POMS / server / "pom.xml").read_bytes())
         pinned.update(repr(self._platform).encode())
         return self._cache_dir / f"{server}-{pinned.hexdigest()[:12]}"
+
+
+def _let_everybody_read(directory: Path) -> None:
+    """Whatever the umask was: other users share the cache, and Postgres may run as one of them."""
+    for path in (directory, *directory.rglob("*")):
+        if not path.is_symlink():
+            runnable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+            path.chmod(0o755 if runnable else 0o644)

@@ -76,7 +76,7 @@ class Cassandra:
 
     def prepare(self, site: Site) -> Launch:
         """Write the configuration; Cassandra creates its directories and system tables itself."""
-        jars = site.artefacts.directory(self.name, java=site.java)
+        jars = site.resolved(self.name)
         temporary = site.home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         config = site.home / "cassandra.yaml"

@@ -62,7 +62,7 @@ class Kafka:
 
     def prepare(self, site: Site) -> Launch:
         """Write the configuration and, the first time, format the data directory."""
-        jars = site.artefacts.directory(self.name, java=site.java)
+        jars = site.resolved(self.name)
         data = site.home / "data"
         data.mkdir(parents=True, exist_ok=True)
         properties = site.home / "server.properties"

@@ -121,13 +121,15 @@ def _resolved(site: Site) -> Path:
         _extract(archive, directory)
         archive.unlink()
 
-    return site.artefacts.directory("postgres", java=site.java, unpack=unpack)
+    return site.resolved("postgres", unpack)
 
 
 def _extract(archive: Path, into: Path) -> None:
     try:
         with tarfile.open(archive, "r:xz") as binaries:
-            binaries.extractall(into, filter="data")
+            # Python before 3.11.4 does not know this attribute, nor the filter.
+            binaries.extraction_filter = getattr(tarfile, "data_filter", None)
+            binaries.extractall(into)
     except tarfile.CompressionError:
         # A Python built without lzma; tar does it with the machine's xz.
         command = ["tar", "-xJf", str(archive), "-C", str(into)]

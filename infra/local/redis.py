@@ -55,7 +55,7 @@ class Redis:
                 jar.unlink()
             (directory / wanted).chmod(0o755)
 
-        return site.artefacts.directory(self.name, java=site.java, unpack=unpack) / wanted
+        return site.resolved(self.name, unpack) / wanted
 
 
 def installed_binary() -> Path | None:

@@ -28,6 +28,12 @@ class Site:
             raise AssertionError("a server that runs on Java was given none")
         return self.java
 
+    def resolved(self, server: str, unpack: Callable[[Path], None] | None = None) -> Path:
+        """The directory of the server's artefacts, after telling of the wait that a first time takes."""
+        if not self.artefacts.home(server).is_dir():
+            self.say(f"{server}: resolving its artefacts with Maven, once")
+        return self.artefacts.directory(server, java=self.java, unpack=unpack)
+
 
 class Server(Protocol):
     """One of the four; the first of its ports is the one that clients talk to."""

@@ -1,5 +1,7 @@
 """Artefacts are resolved once, even by several processes at a time, and never seen half done."""
 
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -97,3 +99,20 @@ def test_every_version_is_pinned_and_no_repository_is_named(server: str) -> None
     assert "SNAPSHOT" not in pom
     assert "<repositor" not in pom
     assert "<url>" not in pom
+
+
+def test_artefacts_are_readable_by_other_users_whatever_the_umask(tmp_path: Path, calls: Path) -> None:
+    def unpack(directory: Path) -> None:
+        (directory / "bin").mkdir()
+        (directory / "bin" / "initdb").write_text("")
+        (directory / "bin" / "initdb").chmod(0o700)
+
+    before = os.umask(0o077)
+    try:
+        home = Artefacts(tmp_path / "cache", LINUX).directory("postgres", java=None, unpack=unpack)
+    finally:
+        os.umask(before)
+
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "bin", home / "bin" / "initdb")]
+    assert modes == [0o755, 0o755, 0o755]
+    assert stat.S_IMODE((home / "kafka.jar").stat().st_mode) == 0o644

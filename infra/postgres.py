@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 from alembic import command
@@ -11,8 +12,9 @@ from infra.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "postgres"
 
-Connection = asyncpg.Connection[asyncpg.Record]
-Pool = asyncpg.Pool[asyncpg.Record]
+# Strings: only the stubs know these classes as generic.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
 async def connect_pool(settings: Settings, *, size: int | None = None) -> Pool:

@@ -47,6 +47,11 @@ def refusals(*kinds: ProblemKind) -> Responses:
     return responses
 
 
+def replies(example: object, *kinds: ProblemKind) -> Responses:
+    """The `responses=` of a route that answers 200 with something like `example`, and can refuse in these ways."""
+    return {200: {"content": {"application/json": {"example": example}}}, **refusals(*kinds)}
+
+
 def document_refusals(app: FastAPI) -> None:
     """Put the Problem schema, which refusals() points at, into the app's OpenAPI document."""
     generate: Callable[[], dict[str, Any]] = app.openapi

@@ -1,0 +1,88 @@
+"""The query API: what it serves, and how it refuses."""
+
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from infra import authentication, cursors, problems
+from infra.authentication import BearerAuthentication
+from infra.openapi import document_refusals
+from infra.positions import BadPosition
+from infra.problems import Problems
+from infra.settings import Settings
+from infra.telemetry import CorrelationMiddleware, configure_logs, probes
+from infra.tokens import Tokens
+from query_api import authorization, catalog, dead_letters, dependencies, read_your_writes, stores
+from query_api.playback import continue_watching, session_timeline, sessions, watch_history
+from query_api.sources import Sources
+
+ROUTES: Final = (
+    continue_watching.routes,
+    watch_history.routes,
+    sessions.routes,
+    session_timeline.routes,
+    catalog.routes,
+    dead_letters.routes,
+)
+
+PROBLEMS: Final[Problems] = {
+    **authentication.PROBLEMS,
+    **cursors.PROBLEMS,
+    BadPosition: dependencies.POSITION_INVALID,
+    authorization.NotYourProfile: authorization.NOT_YOUR_PROFILE,
+    authorization.SessionNotYours: authorization.SESSION_NOT_YOURS,
+    authorization.OperatorsOnly: authorization.OPERATORS_ONLY,
+    sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
+    catalog.TitleUnknown: catalog.TITLE_UNKNOWN,
+    read_your_writes.ViewBehind: read_your_writes.VIEW_BEHIND,
+    stores.StoreUnavailable: stores.STORE_UNAVAILABLE,
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The query API. It starts whether or not its stores are there, and /ready says which are missing."""
+    tokens = Tokens(settings)
+    sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal))
+
+    @asynccontextmanager
+    async def connected(_: FastAPI) -> AsyncIterator[None]:
+        sources.open()
+        yield
+        await sources.close()
+
+    app = FastAPI(title="Playhead query API", summary="What viewers and dashboards ask for", lifespan=connected)
+    app.state.settings = settings
+    app.state.sources = sources
+    app.state.authentication = BearerAuthentication(tokens)
+    app.add_middleware(CorrelationMiddleware)
+    for routes in ROUTES:
+        app.include_router(routes)
+    app.router.routes.extend(probes(sources.missing))
+    problems.install(app, PROBLEMS)
+    document_refusals(app)
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
+    configure_logs(settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has drained: a clean end
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.query_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        limit_concurrency=settings.http_max_concurrency,
+        timeout_keep_alive=settings.http_keep_alive_s,
+        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
+    )
+    uvicorn.Server(config).run()

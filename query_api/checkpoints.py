@@ -1,0 +1,54 @@
+"""Where each store keeps how far its projection is: read for read-your-writes."""
+
+from typing import Final
+
+from infra.postgres import Pool
+from query_api.drivers import Cql
+from query_api.read_your_writes import Applied, ReadApplied
+from query_api.redis_reads import RedisReads
+from query_api.stores import Store
+
+IN_POSTGRES: Final = (
+    "select partition, position from projection_checkpoint where projection = 'postgres' and topic = $1"
+)
+IN_CASSANDRA: Final = (
+    "select partition, position from projection_checkpoint where projection = 'cassandra' and topic = ?"
+)
+IN_REDIS: Final = "projection_checkpoint:redis"
+"""A hash: "topic:partition" -> "next_offset:position"."""
+
+
+def applied_by_postgres(store: Store[Pool]) -> ReadApplied:
+    """Reads the Postgres projection's checkpoint."""
+
+    async def read(topic: str) -> Applied:
+        async with store.use() as pool:
+            return {row["partition"]: row["position"] for row in await pool.fetch(IN_POSTGRES, topic)}
+
+    return read
+
+
+def applied_by_cassandra(store: Store[Cql]) -> ReadApplied:
+    """Reads the Cassandra projection's checkpoint."""
+
+    async def read(topic: str) -> Applied:
+        async with store.use() as cql:
+            return {row["partition"]: row["position"] for row in await cql.rows(IN_CASSANDRA, topic)}
+
+    return read
+
+
+def applied_by_redis(store: Store[RedisReads]) -> ReadApplied:
+    """Reads the Redis projection's checkpoint."""
+
+    async def read(topic: str) -> Applied:
+        async with store.use() as reads:
+            fields = await reads.fields(IN_REDIS)
+        places = ((*field.decode().rpartition(":"), value) for field, value in fields.items())
+        return {
+            int(partition): int(value.partition(b":")[2])
+            for topic_of_place, _, partition, value in places
+            if topic_of_place == topic
+        }
+
+    return read

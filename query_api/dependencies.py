@@ -1,0 +1,119 @@
+"""What routes ask of a request: who it is from, the ids in its path, its page, and the position to wait for."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+
+from infra.authentication import UNAUTHENTICATED, principal
+from infra.cursors import CURSOR_INVALID, MAX_CHARS
+from infra.positions import HEADER, Position, parse_positions
+from infra.problems import INVALID_REQUEST, ProblemKind
+from infra.settings import Settings
+from infra.tokens import Principal
+from query_api.authorization import NOT_YOUR_PROFILE, check_operator, check_profile
+from query_api.read_your_writes import VIEW_BEHIND
+from query_api.sources import Sources
+from query_api.stores import STORE_UNAVAILABLE
+
+ID_MAX_CHARS = 128
+ID_PATTERN = r"^[^\x00-\x1f\x7f]+$"  # control characters are in no id, and Postgres takes no null byte
+POSITION_HEADER_MAX_CHARS = 4096
+
+POSITION_INVALID = ProblemKind(400, "position-invalid", "The Playhead-Position header cannot be read")
+
+EVERY_READ = (UNAUTHENTICATED, INVALID_REQUEST, STORE_UNAVAILABLE)
+EVERY_VIEW = (*EVERY_READ, POSITION_INVALID, VIEW_BEHIND)
+EVERY_PAGE = (CURSOR_INVALID,)
+EVERY_PROFILE_VIEW = (*EVERY_VIEW, NOT_YOUR_PROFILE)
+
+Caller = Annotated[Principal, Depends(principal)]
+
+
+def _sources(request: Request) -> Sources:
+    sources: Sources = request.app.state.sources
+    return sources
+
+
+def settings_of(request: Request) -> Settings:
+    """The settings that the app was created with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _id(description: str) -> object:
+    return Path(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description)
+
+
+ProfileId = Annotated[str, _id("A viewer's profile")]
+SessionId = Annotated[str, _id("A playback session, as StartPlayback named it")]
+TitleId = Annotated[str, _id("A film, an episode or a series")]
+SeriesId = Annotated[str, _id("A series")]
+
+
+async def own_profile(caller: Caller, profile_id: ProfileId) -> str:
+    """The profile in the path, once it is the caller's or the caller may see all. Raises NotYourProfile."""
+    check_profile(caller, profile_id)
+    return profile_id
+
+
+async def operator(caller: Caller) -> Principal:
+    """The caller, who is an operator. Raises OperatorsOnly."""
+    check_operator(caller)
+    return caller
+
+
+async def page_limit(
+    request: Request, limit: Annotated[int | None, Query(ge=1, description="Most rows in the reply")] = None
+) -> int:
+    """How many rows a page has: bounded by settings.page_max_rows."""
+    settings = settings_of(request)
+    if limit is None:
+        return min(settings.page_default_rows, settings.page_max_rows)
+    if limit > settings.page_max_rows:
+        reason = f"Input should be less than or equal to {settings.page_max_rows}"
+        raise RequestValidationError([{"type": "less_than_equal", "loc": ("query", "limit"), "msg": reason}])
+    return limit
+
+
+@dataclass(frozen=True)
+class AskedPage:
+    """Which page of a listing a request wants: at most `limit` rows, after `cursor` (None: from the beginning)."""
+
+    limit: int
+    cursor: str | None
+
+
+async def asked_page(
+    limit: Annotated[int, Depends(page_limit)],
+    cursor: Annotated[
+        str | None,
+        Query(max_length=MAX_CHARS, description="next_cursor of the page before; left out for the first page"),
+    ] = None,
+) -> AskedPage:
+    """The page that a request wants."""
+    return AskedPage(limit, cursor)
+
+
+async def positions(
+    header: Annotated[
+        str | None,
+        Header(
+            alias=HEADER,
+            max_length=POSITION_HEADER_MAX_CHARS,
+            description="What a command's reply held: the query waits, bounded, until its view has applied it",
+        ),
+    ] = None,
+) -> list[Position]:
+    """The positions that the view must have applied. Raises BadPosition."""
+    return [] if header is None else parse_positions(header)
+
+
+OwnProfile = Annotated[str, Depends(own_profile)]
+Operator = Annotated[Principal, Depends(operator)]
+From = Annotated[Sources, Depends(_sources)]
+ReadSettings = Annotated[Settings, Depends(settings_of)]
+Limit = Annotated[int, Depends(page_limit)]
+Positions = Annotated[list[Position], Depends(positions)]
+Page = Annotated[AskedPage, Depends(asked_page)]

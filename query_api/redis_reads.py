@@ -1,0 +1,69 @@
+"""Redis reads of many requests in one round trip: what is asked while one is under way goes together in the next."""
+
+import asyncio
+
+from infra.redis import Redis
+
+
+class RedisReads:
+    """Reads whole hashes. One round trip is under way at a time, with at most `max_reads` reads in it."""
+
+    def __init__(self, client: Redis, *, max_reads: int) -> None:
+        self._client = client
+        self._max_reads = max_reads
+        self._batch: _Batch | None = None
+
+    async def values(self, key: str) -> list[bytes]:
+        """The values of a hash; none when there is no such key. Raises the client's errors."""
+        values = await self._ask("HVALS", key)
+        assert isinstance(values, list)
+        return values
+
+    async def fields(self, key: str) -> dict[bytes, bytes]:
+        """A hash; empty when there is no such key. Raises the client's errors."""
+        fields = await self._ask("HGETALL", key)
+        assert isinstance(fields, dict)
+        return fields
+
+    async def ping(self) -> None:
+        """A sign of life."""
+        await self._client.ping()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, command: str, key: str) -> object:
+        batch = self._batch
+        if batch is None or batch.sent or len(batch.commands) >= self._max_reads:
+            batch = self._batch = _Batch(self._client, after=batch)
+        place = len(batch.commands)
+        batch.commands.append((command, key))
+        reply = (await asyncio.shield(batch.replies))[
+            place
+        ]  # one request that goes away does not take the others along
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class _Batch:
+    """Commands that go out together, once the batch before them is answered."""
+
+    def __init__(self, client: Redis, *, after: "_Batch | None") -> None:
+        self.commands: list[tuple[str, str]] = []
+        self.sent = False
+        self.replies: asyncio.Task[list[object]] = asyncio.create_task(
+            self._send(client, after.replies if after else None)
+        )
+
+    async def _send(self, client: Redis, before: "asyncio.Task[list[object]] | None") -> list[object]:
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        self.sent = True
+        if len(self.commands) == 1:
+            return [await client.execute_command(*self.commands[0])]  # type: ignore[no-untyped-call]
+        pipeline = client.pipeline(transaction=False)
+        for command in self.commands:
+            pipeline.execute_command(*command)
+        return list(await pipeline.execute(raise_on_error=False))

@@ -1,0 +1,57 @@
+"""Everything that routes read from: the three stores, how far each is, and the key that signs cursors."""
+
+import asyncio
+from dataclasses import dataclass
+
+from infra.cursors import Cursors
+from infra.postgres import Pool
+from infra.settings import Settings
+from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis
+from query_api.drivers import Cql, cassandra_driver, postgres_driver, redis_driver
+from query_api.read_your_writes import Checkpoint
+from query_api.redis_reads import RedisReads
+from query_api.stores import Store
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The stores, with each store's checkpoint beside it."""
+
+    postgres: Store[Pool]
+    postgres_checkpoint: Checkpoint
+    cassandra: Store[Cql]
+    cassandra_checkpoint: Checkpoint
+    redis: Store[RedisReads]
+    redis_checkpoint: Checkpoint
+    cursors: Cursors
+
+    @classmethod
+    def of(cls, settings: Settings, cursors: Cursors) -> "Sources":
+        """The stores that the settings name, not yet connected."""
+        in_postgres = Store(postgres_driver(settings), settings)
+        in_cassandra = Store(cassandra_driver(settings), settings)
+        in_redis = Store(redis_driver(settings), settings)
+        return cls(
+            postgres=in_postgres,
+            postgres_checkpoint=Checkpoint(in_postgres.name, applied_by_postgres(in_postgres), settings),
+            cassandra=in_cassandra,
+            cassandra_checkpoint=Checkpoint(in_cassandra.name, applied_by_cassandra(in_cassandra), settings),
+            redis=in_redis,
+            redis_checkpoint=Checkpoint(in_redis.name, applied_by_redis(in_redis), settings),
+            cursors=cursors,
+        )
+
+    def open(self) -> None:
+        """Begin to connect to all three."""
+        for store in (self.postgres, self.cassandra, self.redis):
+            store.open()
+
+    async def close(self) -> None:
+        """Close all three."""
+        await asyncio.gather(*(store.close() for store in (self.postgres, self.cassandra, self.redis)))
+
+    async def missing(self) -> dict[str, str]:
+        """The stores that cannot be read now, with the reason: what /ready shows."""
+        stores: tuple[Store[Pool] | Store[Cql] | Store[RedisReads], ...] = (self.postgres, self.cassandra, self.redis)
+        reasons = await asyncio.gather(*(store.missing() for store in stores))
+        return {store.name: reason for store, reason in zip(stores, reasons, strict=True) if reason is not None}

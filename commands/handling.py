@@ -20,13 +20,21 @@ C = TypeVar("C")
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a command ended: the stream it was for, its version now, what was recorded (nothing: ignored), and the
-    position token of its last event."""
+    """How a command ended: what it was about, its stream's version now, what was recorded (nothing: ignored), and the
+    position token of the stream's last event."""
 
-    stream_id: str
+    subject: str
     version: int
     recorded: tuple[str, ...]
     position: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a command is about: the id that its reply names, and the stream that decides."""
+
+    subject: str
+    stream_id: str
 
 
 @dataclass(frozen=True)
@@ -45,22 +53,22 @@ class Handling:
         self._log = log
         self._clock = clock
 
-    async def handle(self, command: C, *, decider: Decider[C, S], stream_id: str, terms: Terms) -> Outcome:
+    async def handle(self, command: C, *, decider: Decider[C, S], target: Target, terms: Terms) -> Outcome:
         """Decide and record. A request that was handled before gets the outcome that it got then."""
         try:
-            return await self._handle(command, decider, stream_id, terms)
+            return await self._handle(command, decider, target, terms)
         except HandledMeanwhile:
-            return await self._handle(command, decider, stream_id, terms)
+            return await self._handle(command, decider, target, terms)
 
-    async def _handle(self, command: C, decider: Decider[C, S], stream_id: str, terms: Terms) -> Outcome:
+    async def _handle(self, command: C, decider: Decider[C, S], target: Target, terms: Terms) -> Outcome:
         now = self._clock()
-        async with self._log.open(stream_id, now=now) as stream:
+        async with self._log.open(target.stream_id, now=now) as stream:
             if terms.idempotency and (reply := await stream.replay(terms.idempotency)):
                 return msgspec.json.decode(reply, type=Outcome)
             events = await _decide(stream, command, decider, terms.expected_version, now)
             if events:
                 await stream.append(events, terms.context)
-            outcome = _outcome(stream, events)
+            outcome = _outcome(target, stream, events)
             if terms.idempotency:
                 await stream.remember(terms.idempotency, msgspec.json.encode(outcome))
             return outcome
@@ -79,9 +87,9 @@ async def _decide(
     return decider.decide(command, state, now)
 
 
-def _outcome(stream: Stream, events: list[Event]) -> Outcome:
+def _outcome(target: Target, stream: Stream, events: list[Event]) -> Outcome:
     return Outcome(
-        stream_id=stream.stream_id,
+        subject=target.subject,
         version=stream.version,
         recorded=tuple(type(event).__name__ for event in events),
         position=str(stream.last or ""),

@@ -33,9 +33,13 @@ class ProblemKind:
 Problems = Mapping[type[Exception], ProblemKind]
 
 INVALID_REQUEST = ProblemKind(422, "invalid-request", "The request does not have the shape that this route takes")
+MALFORMED_JSON = ProblemKind(400, "malformed-json", "The body is not JSON")
 NOT_FOUND = ProblemKind(404, "no-such-route", "There is nothing at this path")
 METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "This path does not take this method")
+BODY_TOO_LARGE = ProblemKind(413, "body-too-large", "The body is larger than this route takes")
+ENCODING_UNSUPPORTED = ProblemKind(415, "encoding-unsupported", "The body's encoding is not taken here")
 INTERNAL = ProblemKind(500, "internal-error", "Playhead failed to answer")
+HTTP_KINDS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_LARGE, ENCODING_UNSUPPORTED)}
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def install(app: FastAPI, problems: Problems) -> None:
 
 async def _invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
+    if exc.errors() and exc.errors()[0]["type"] == "json_invalid":
+        return response_of(Problem(MALFORMED_JSON, _malformed(exc), request.url.path))
     errors = [
         {"pointer": "/" + "/".join(str(part) for part in error["loc"]), "reason": error["msg"]}
         for error in exc.errors()
@@ -91,11 +97,14 @@ async def _invalid(request: Request, exc: Exception) -> Response:
     return response_of(Problem(INVALID_REQUEST, detail, request.url.path, {"errors": errors[:50]}))
 
 
+def _malformed(exc: RequestValidationError) -> str:
+    error = exc.errors()[0]
+    return f"at character {error['loc'][-1]}: {error['ctx']['error']}"
+
+
 async def _http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
-    kind = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}.get(
-        exc.status_code, ProblemKind(exc.status_code, "refused", "The request was refused")
-    )
+    kind = HTTP_KINDS.get(exc.status_code, ProblemKind(exc.status_code, "refused", "The request was refused"))
     return response_of(Problem(kind, str(exc.detail), request.url.path), exc.headers)
 
 

@@ -1,0 +1,95 @@
+"""The commands process: what it serves, and what it opens to serve it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from commands.bodies import BodyLimitMiddleware
+from commands.catalog import routes as catalog
+from commands.dependencies import Resources
+from commands.errors import PROBLEMS
+from commands.handling import Handling
+from commands.openapi import document_ingest
+from commands.playback import reporting
+from commands.playback import routes as playback
+from commands.playback.leases import Leases
+from commands.playback.reports import Limits
+from infra import problems, redis
+from infra.authentication import BearerAuthentication
+from infra.clock import utc_now
+from infra.event_log import EventLog
+from infra.openapi import document_refusals
+from infra.postgres import connect_pool
+from infra.publisher import Publisher
+from infra.settings import Settings
+from infra.telemetry import CorrelationMiddleware, configure_logs, probes
+from infra.tokens import Tokens
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The commands API."""
+    app = FastAPI(title="Playhead commands", version="0.1.0", lifespan=lambda app: _lifespan(app, settings))
+    tokens = Tokens(settings)
+    app.state.tokens = tokens
+    app.state.authentication = BearerAuthentication(tokens)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
+    app.add_middleware(CorrelationMiddleware)
+    problems.install(app, PROBLEMS)
+    app.router.routes.extend(reporting.routes)
+    app.include_router(playback.router)
+    app.include_router(catalog.router)
+    app.router.routes.extend(probes(lambda: _missing(app)))
+    document_ingest(app)
+    document_refusals(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    pool = await connect_pool(settings)
+    publisher = Publisher(settings)
+    client = redis.connect(settings)
+    await publisher.start()
+    app.state.resources = Resources(
+        settings=settings,
+        limits=Limits.of(settings),
+        clock=utc_now,
+        tokens=app.state.tokens,
+        pool=pool,
+        handling=Handling(EventLog(pool, settings), utc_now),
+        publisher=publisher,
+        leases=Leases(client, settings),
+    )
+    try:
+        yield
+    finally:
+        await publisher.stop()
+        await client.aclose()
+        await pool.close()
+
+
+async def _missing(app: FastAPI) -> dict[str, str]:
+    opened: Resources = app.state.resources
+    missing = {}
+    if not opened.publisher.ready:
+        missing["kafka"] = "not connected"
+    return missing
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests in hand are answered first."""
+    configure_logs(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.commands_port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        limit_concurrency=settings.http_max_concurrency,
+        timeout_keep_alive=settings.http_keep_alive_s,
+        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
+    )

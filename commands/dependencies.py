@@ -1,0 +1,87 @@
+"""What the routes of the commands API work with, opened once a process, and the terms that a request comes with."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+
+from commands.handling import Handling, Outcome, Terms
+from commands.playback.leases import Leases
+from commands.playback.reports import Limits
+from events.envelope import Context
+from infra.authentication import Forbidden, principal
+from infra.clock import Clock
+from infra.event_log import Idempotency
+from infra.positions import HEADER as POSITION_HEADER
+from infra.postgres import Pool
+from infra.publisher import Publisher
+from infra.settings import Settings
+from infra.tokens import Principal, Tokens
+
+IDEMPOTENCY_KEY_MAX_CHARS = 255
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The process's own: its clients, its clock, its keys."""
+
+    settings: Settings
+    limits: Limits
+    clock: Clock
+    tokens: Tokens
+    pool: Pool
+    handling: Handling
+    publisher: Publisher
+    leases: Leases
+
+
+def resources(request: Request) -> Resources:
+    """The resources of the app that serves a request."""
+    opened: Resources = request.app.state.resources
+    return opened
+
+
+def context_of(request: Request, principal: str) -> Context:
+    """Who and what a request's events are recorded for."""
+    return Context(
+        correlation_id=request.scope["correlation_id"],
+        principal=principal,
+        traceparent=request.headers.get("traceparent"),
+    )
+
+
+async def terms(
+    request: Request,
+    caller: Annotated[Principal, Depends(principal)],
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=IDEMPOTENCY_KEY_MAX_CHARS,
+            description="Repeat a request under the same key and its first reply is sent again.",
+        ),
+    ] = None,
+    if_match: Annotated[
+        str | None,
+        Header(pattern=r'^"\d{1,9}"$', description="The ETag that the decision was made on; 412 if it is no longer."),
+    ] = None,
+) -> Terms:
+    """For whom, at which version, and recognisable by what."""
+    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    return Terms(
+        context_of(request, caller.subject),
+        int(if_match.strip('"')) if if_match else None,
+        Idempotency.of(principal=caller.subject, key=idempotency_key, request=asked) if idempotency_key else None,
+    )
+
+
+async def editor(caller: Annotated[Principal, Depends(principal)]) -> Principal:
+    """A caller with the editor's role. Raises Forbidden."""
+    if "editor" not in caller.roles:
+        raise Forbidden("only an editor may change the catalog; ask for a token with the role `editor`")
+    return caller
+
+
+def describe(response: Response, outcome: Outcome) -> None:
+    """Put an outcome's version and position on its reply."""
+    response.headers["ETag"] = f'"{outcome.version}"'
+    response.headers[POSITION_HEADER] = outcome.position

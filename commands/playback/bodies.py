@@ -1,0 +1,76 @@
+"""StartPlayback's body and reply, as players see them. Reports are events/playback.py's own structs."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from commands.fields import Body, Code, Id
+from events.playback import DeviceSnapshot
+from events.types import DeviceId
+
+
+class DeviceBody(Body):
+    """The device that plays."""
+
+    device_id: Id
+    type: Code
+    name: Code | None = None
+    platform: Code | None = None
+    player: Code | None = None
+
+    def value_object(self) -> DeviceSnapshot:
+        """As events hold it."""
+        return DeviceSnapshot(
+            device_id=DeviceId(self.device_id),
+            type=self.type,
+            name=self.name,
+            platform=self.platform,
+            player=self.player,
+        )
+
+
+class StartBody(Body):
+    """What to play, where. A player that makes its own session ids (UUIDs) can repeat a start that got no reply."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "title_id": "019aa3c2-7d1e-7c3a-9a52-0c2f3f1f6f10",
+                    "device": {"device_id": "living-room", "type": "tv", "player": "hls.js"},
+                    "start_position_ms": 0,
+                }
+            ]
+        }
+    )
+
+    title_id: Id
+    device: DeviceBody
+    start_position_ms: Annotated[int, Field(ge=0, le=2**42)] = 0
+    session_id: UUID | None = None
+
+
+class StartedReply(BaseModel):
+    """A session granted. Send a heartbeat every `heartbeat_interval_s`; the lease ends three of them after the last."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "session_id": "019aa3c9-2f0b-7d51-8a3e-55f0a1b2c3d4",
+                    "playback_token": "eyJhbGciOiJIUzI1NiJ9...",
+                    "heartbeat_interval_s": 10,
+                    "lease_expires_at": "2026-03-01T20:00:30Z",
+                    "token_expires_at": "2026-03-02T20:00:00Z",
+                }
+            ]
+        }
+    )
+
+    session_id: str
+    playback_token: str
+    heartbeat_interval_s: int
+    lease_expires_at: datetime
+    token_expires_at: datetime

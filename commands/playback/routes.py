@@ -1,0 +1,38 @@
+"""StartPlayback over HTTP; reports and stops are in reporting.py."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from commands import errors
+from commands.dependencies import Resources, context_of, resources
+from commands.playback.bodies import StartBody, StartedReply
+from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted, TitleNotPlayable, TitleUnknown
+from commands.playback.start import start_playback
+from infra.authentication import principal
+from infra.positions import HEADER as POSITION_HEADER
+from infra.publisher import KafkaUnavailable
+from infra.tokens import Principal
+
+router = APIRouter(prefix="/v1/playback", tags=["playback"])
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    responses=errors.refused_by(
+        TitleUnknown, TitleNotPlayable, ProfileRequired, SessionAlreadyStarted, KafkaUnavailable
+    ),
+)
+async def start(
+    body: StartBody,
+    request: Request,
+    response: Response,
+    opened: Annotated[Resources, Depends(resources)],
+    caller: Annotated[Principal, Depends(principal)],
+) -> StartedReply:
+    """Start playback: a session, and the token that its reports carry."""
+    reply, position = await start_playback(opened, body, caller, context_of(request, caller.subject))
+    response.headers["Location"] = f"/v1/playback/sessions/{reply.session_id}"
+    response.headers[POSITION_HEADER] = str(position)
+    return reply

@@ -1,0 +1,88 @@
+"""StartPlayback: a session claimed in Redis, recorded on Kafka, confirmed, and a token that carries it.
+
+A process that dies after the claim leaves a session in state "starting", which its profile may claim again; the
+event's id is the session's, so recording it twice counts once.
+"""
+
+from datetime import datetime, timedelta
+
+from commands.dependencies import Resources
+from commands.playback.bodies import StartBody, StartedReply
+from commands.playback.leases import CLAIMED
+from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted
+from commands.playback.reports import SOURCE
+from commands.playback.titles import title_snapshot
+from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, encode
+from events.playback import PlaybackStarted, SessionSnapshot
+from events.registry import dataschema_of, type_of
+from events.topics import PLAYBACK
+from events.types import AccountId, ProfileId, SessionId, TitleId
+from infra.ids import new_id
+from infra.positions import Position
+from infra.tokens import Principal
+
+TYPE = type_of(PlaybackStarted)
+
+
+async def start_playback(
+    opened: Resources, body: StartBody, caller: Principal, context: Context
+) -> tuple[StartedReply, Position]:
+    """Grant a session. Raises TitleUnknown, TitleNotPlayable, ProfileRequired, SessionAlreadyStarted,
+    KafkaUnavailable.
+    """
+    session = await _session(opened, body, caller)
+    state = await opened.leases.claim(session.session_id, session.profile_id)
+    if state != CLAIMED:
+        raise SessionAlreadyStarted(
+            f"session {session.session_id} is {state}; start a new one under a new id", members={"state": state}
+        )
+    recorded = _recorded(session, body.start_position_ms, context)
+    [position] = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [recorded])
+    await opened.leases.confirm(session.session_id)
+    return _reply(opened, session), position
+
+
+async def _session(opened: Resources, body: StartBody, caller: Principal) -> SessionSnapshot:
+    if caller.profile_id is None or caller.account_id is None:
+        raise ProfileRequired("ask for a token with an account and a profile: playhead token --profile ...")
+    return SessionSnapshot(
+        session_id=SessionId(str(body.session_id) if body.session_id else new_id()),
+        account_id=AccountId(caller.account_id),
+        profile_id=ProfileId(caller.profile_id),
+        started_at=opened.clock(),
+        title=await title_snapshot(opened.pool, TitleId(body.title_id)),
+        device=body.device.value_object(),
+    )
+
+
+def _recorded(session: SessionSnapshot, start_position_ms: int, context: Context) -> bytes:
+    return encode(
+        Envelope(
+            specversion=SPEC_VERSION,
+            id=session.session_id,
+            source=SOURCE,
+            type=TYPE,
+            subject=session.session_id,
+            time=session.started_at,
+            recordedtime=session.started_at,
+            datacontenttype=DATA_CONTENT_TYPE,
+            dataschema=dataschema_of(TYPE),
+            partitionkey=session.profile_id,
+            correlationid=context.correlation_id,
+            traceparent=context.traceparent,
+            principal=context.principal,
+            data=PlaybackStarted(session=session, start_position_ms=start_position_ms),
+        )
+    )
+
+
+def _reply(opened: Resources, session: SessionSnapshot) -> StartedReply:
+    settings = opened.settings
+    expires_at: datetime = session.started_at + timedelta(seconds=settings.playback_token_ttl_s)
+    return StartedReply(
+        session_id=session.session_id,
+        playback_token=opened.tokens.mint_playback(session, expires_at),
+        heartbeat_interval_s=settings.heartbeat_interval_s,
+        lease_expires_at=session.started_at + timedelta(seconds=settings.lease_s),
+        token_expires_at=expires_at,
+    )

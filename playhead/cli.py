@@ -1,0 +1,146 @@
+"""`playhead`: every process, and what an operator or a newcomer does around them.
+
+What a command needs is imported when it runs, so that `playhead --help` and small processes stay light.
+"""
+
+import asyncio
+import urllib.request
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from infra.settings import settings
+from playhead import local
+from playhead.console import fail, out, say
+
+app = typer.Typer(
+    name="playhead",
+    help="The backend of a streaming service: events in, read models out. `playhead demo` shows all of it; step by "
+    "step: `playhead up`, `playhead migrate`, then a terminal each for commands, relay, projections STORE, query-api.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(local.up)
+app.command()(local.down)
+app.command()(local.status)
+app.command()(local.logs)
+
+
+class Store(StrEnum):
+    """The stores that hold read models; each has a projection process of its own."""
+
+    POSTGRES = "postgres"
+    CASSANDRA = "cassandra"
+    REDIS = "redis"
+
+
+@app.command()
+def migrate() -> None:
+    """Create or upgrade topics, Postgres tables and Cassandra tables; safe to repeat."""
+    from infra.migrate import migrate as migrate_all  # noqa: PLC0415
+
+    asyncio.run(migrate_all(settings(), say))
+
+
+@app.command()
+def commands() -> None:
+    """Serve the commands API (POST; port PLAYHEAD_COMMANDS_PORT, 8000)."""
+    from commands.app import run  # noqa: PLC0415
+
+    run(settings())
+
+
+@app.command("query-api")
+def query_api() -> None:
+    """Serve the query API (GET; port PLAYHEAD_QUERY_PORT, 8001)."""
+    from query_api.app import run  # noqa: PLC0415
+
+    run(settings())
+
+
+@app.command()
+def relay() -> None:
+    """Produce the event log to Kafka; several share the partitions."""
+    from infra.relay_process import run  # noqa: PLC0415
+
+    run(settings())
+
+
+@app.command()
+def projections(store: Annotated[Store, typer.Argument(help="whose read models to build")]) -> None:
+    """Fold events into one store's read models; several share the partitions."""
+    from projections.app import run  # noqa: PLC0415
+
+    run(store.value, settings())
+
+
+@app.command()
+def schemas(
+    check: Annotated[
+        bool, typer.Option("--check", help="write nothing; fail on drift or an incompatible change")
+    ] = False,
+) -> None:
+    """Write the JSON Schema of every event version; refuses a change that would break readers or stored events."""
+    from schemas import generate  # noqa: PLC0415
+
+    problems = list(generate.incompatibilities()) + (list(generate.drift()) if check else [])
+    if problems:
+        raise fail("\n".join(problems))
+    if check:
+        say("schemas: as the classes say, and compatible")
+    else:
+        say(f"schemas: wrote {generate.write()}")
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Option(help="who calls, as it will stand in the log")] = "developer",
+    account: Annotated[str | None, typer.Option(help="the viewer's account id")] = None,
+    profile: Annotated[str | None, typer.Option(help="the viewer's profile id")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="editor, operator, analyst; repeatable")] = None,
+) -> None:
+    """Mint an access token with this installation's development key; prints only the token.
+
+    For a viewer: playhead token --account acc-1 --profile pro-1. For an editor: playhead token --role editor.
+    """
+    from infra.tokens import Principal, Tokens  # noqa: PLC0415
+
+    if (account is None) != (profile is None):
+        raise fail("a viewer's token needs both --account and --profile")
+    principal = Principal(subject=subject, account_id=account, profile_id=profile, roles=tuple(role or ()))
+    out.print(Tokens(settings()).mint_access(principal), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def health(url: Annotated[str, typer.Argument(help="a process, for example http://127.0.0.1:8000")]) -> None:
+    """Ask a process whether it is ready; for health checks: the exit status says it."""
+    try:
+        with urllib.request.urlopen(f"{url}/ready", timeout=settings().query_timeout_s) as reply:
+            say(reply.read().decode())
+    except OSError as error:
+        raise fail(f"{url} is not ready: {error}") from error
+
+
+@app.command()
+def demo(
+    seconds: Annotated[int, typer.Option(min=5, max=3600, help="how long the evening lasts")] = 30,
+    viewers: Annotated[int, typer.Option(min=1, max=2000, help="simulated viewers at a time")] = 60,
+    seed: Annotated[int, typer.Option(help="the same seed plays the same evening")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="leave everything running and print the URLs")] = False,
+    kill: Annotated[Store | None, typer.Option(help="SIGKILL this projection process in the middle")] = None,
+) -> None:
+    """One evening of simulated viewers over HTTP, live; then compares what was acknowledged with every view.
+
+    Exits 1 when any view differs from what was acknowledged.
+    """
+    from playhead.demo.evening import Evening, run  # noqa: PLC0415
+
+    plan = Evening(seconds=seconds, viewers=viewers, seed=seed, keep=keep, kill=kill.value if kill else None)
+    raise typer.Exit(run(settings(), plan))
+
+
+def main() -> None:
+    """The entry point."""
+    app()

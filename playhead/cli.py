@@ -39,9 +39,13 @@ class Store(StrEnum):
 @app.command()
 def migrate() -> None:
     """Create or upgrade topics, Postgres tables and Cassandra tables; safe to repeat."""
+    from infra.migrate import Unmigrated  # noqa: PLC0415
     from infra.migrate import migrate as migrate_all  # noqa: PLC0415
 
-    asyncio.run(migrate_all(settings(), say))
+    try:
+        asyncio.run(migrate_all(settings(), say))
+    except Unmigrated as error:
+        raise fail(str(error)) from error
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """${message}."""
 
-from alembic import op
+from infra.migrations.sql import run_script
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
@@ -8,4 +8,4 @@ down_revision = ${repr(down_revision)}
 
 def upgrade() -> None:
     """Apply it."""
-    op.execute("""""")
+    run_script("""""")

@@ -1,6 +1,6 @@
 """The event log: gapless, hash-chained partitions, and the idempotency rows that are committed with them."""
 
-from alembic import op
+from infra.migrations.sql import run_script
 
 revision = "0001"
 down_revision = None
@@ -83,5 +83,5 @@ end $$;
 
 def upgrade() -> None:
     """Apply it."""
-    op.execute(TABLES)
-    op.execute(APPEND)
+    run_script(TABLES)
+    run_script(APPEND)

@@ -1,6 +1,6 @@
 """What every Postgres projection shares: its checkpoint, and the dead letters of all stores."""
 
-from alembic import op
+from infra.migrations.sql import run_script
 
 revision = "0002"
 down_revision = "0001"
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Apply it."""
-    op.execute("""
+    run_script("""
         -- next_offset: Kafka's; position: the same place in the topic's own numbering (the event log's, when relayed).
         create table projection_checkpoint (
             projection  text        not null,

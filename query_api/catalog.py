@@ -29,9 +29,9 @@ TITLE_UNKNOWN = ProblemKind(404, "title-unknown", "The catalog has no such title
 
 TITLES: Final = """
     select * from catalog_titles
-    where kind = any($1) and published_at <= coalesce($2, 'infinity'::timestamptz)
-      and (published_at < coalesce($2, 'infinity'::timestamptz) or title_id > $3)
-    order by published_at desc, title_id limit $4
+    where kind = any($1)
+      and (published_at, title_id) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
+    order by published_at desc, title_id desc limit $4
 """
 TITLE: Final = "select * from catalog_titles where title_id = $1"
 EPISODES: Final = """
@@ -139,7 +139,7 @@ async def read_titles(
     """What the catalog holds, newest first."""
     listing = Listing(sources.cursors, scope_of("catalog_titles", kind), AfterTitle)
     after = listing.after(page.cursor)
-    at, title_id = (after.published_at, after.title_id) if after else (None, "")
+    at, title_id = (after.published_at, after.title_id) if after else (None, None)
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
         rows = await pool.fetch(TITLES, [kind] if kind else KINDS, at, title_id, page.limit + 1)

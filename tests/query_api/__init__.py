@@ -1,0 +1,1 @@
+"""Logic tests of the query API: no server is needed."""

@@ -1,0 +1,61 @@
+"""Which rows of a profile's hash are offered, in which order, and what is said of them."""
+
+import msgspec
+
+from query_api.playback.continue_watching import ContinueWatchingItem, Row, progress_of, resumable
+
+
+def value(title_id: str, updated_ms: int, state: str = "in_progress", **more: object) -> bytes:
+    row = {
+        "title_id": title_id,
+        "kind": "movie",
+        "name": title_id.title(),
+        "position_ms": 250_000,
+        "duration_ms": 1_000_000,
+        "updated_at": "2026-01-01T20:15:30Z",
+        "state": state,
+        "session_id": "s-1",
+        "watched_ms": 250_000,
+        **more,
+    }
+    return b"%d:%d:%s" % (4711, updated_ms, msgspec.json.encode(row))
+
+
+def ids(values: list[bytes], limit: int = 20) -> list[str]:
+    return [row.title_id for row in resumable(values, limit)]
+
+
+def test_the_newest_come_first() -> None:
+    assert ids([value("old", 9), value("new", 1000), value("middle", 99)]) == ["new", "middle", "old"]
+
+
+def test_what_is_completed_is_not_offered() -> None:
+    values = [value("done", 3, "completed"), value("half", 2), value("next", 1, "next_episode")]
+    assert ids(values) == ["half", "next"]
+
+
+def test_the_limit_counts_what_is_offered() -> None:
+    values = [value("done", 9, "completed"), *(value(f"t{n}", n) for n in range(5))]
+    assert ids(values, limit=2) == ["t4", "t3"]
+
+
+def test_a_profile_without_rows_is_offered_nothing() -> None:
+    assert resumable([], 20) == []
+
+
+def test_progress_is_a_part_of_the_whole() -> None:
+    [row] = resumable([value("half", 1)], 20)
+    assert row.progress == 0.25
+    assert [progress_of(position_ms, 3) for position_ms in (0, 1, 3, 4)] == [0.0, 0.3333, 1.0, 1.0]
+    assert progress_of(5, 0) == 0.0
+
+
+def test_names_may_hold_colons_and_braces() -> None:
+    [row] = resumable([value("t", 1, name="Alien: {Covenant} 1:2")], 20)
+    assert row.name == "Alien: {Covenant} 1:2"
+
+
+def test_the_reply_is_what_the_documentation_says() -> None:
+    [row] = resumable([value("t", 1)], 20)
+    assert Row.__struct_fields__ == tuple(ContinueWatchingItem.model_fields)
+    ContinueWatchingItem.model_validate_json(msgspec.json.encode(row), strict=True)

@@ -1,0 +1,76 @@
+"""The OpenAPI document: every operation shows a reply and every problem that it can answer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from infra.problems import MEDIA_TYPE, TYPE_BASE
+from query_api import catalog, dead_letters
+from query_api.app import PROBLEMS
+from query_api.playback import continue_watching, session_timeline, sessions, watch_history
+
+EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
+    (continue_watching.ContinueWatchingItem, continue_watching.EXAMPLE),
+    (watch_history.Watched, watch_history.EXAMPLE),
+    (sessions.Session, sessions.EXAMPLE),
+    (session_timeline.TimelineEvent, session_timeline.EXAMPLE),
+    (catalog.Title, catalog.EXAMPLE),
+    (dead_letters.DeadLetter, dead_letters.EXAMPLE),
+]
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in app.openapi()["paths"].items():
+        for operation in item.values():
+            yield path, operation
+
+
+def problems_of(operation: dict[str, Any]) -> set[str]:
+    contents = (response["content"].get(MEDIA_TYPE, {}) for response in operation["responses"].values())
+    return {slug for content in contents for slug in content.get("examples", {})}
+
+
+def test_every_operation_shows_a_reply(app: FastAPI) -> None:
+    for path, operation in operations(app):
+        content = operation["responses"]["200"]["content"]["application/json"]
+        assert content["example"], path
+        assert content["schema"]["$ref"], path
+
+
+@pytest.mark.parametrize(("model", "example"), EXAMPLES)
+def test_an_example_is_a_whole_reply(model: type[BaseModel], example: dict[str, object]) -> None:
+    assert model.model_validate(example).model_dump(mode="json") == example
+
+
+def test_every_operation_documents_its_problems(app: FastAPI) -> None:
+    for path, operation in operations(app):
+        problems = problems_of(operation)
+        assert {"unauthenticated", "invalid-request", "store-unavailable"} <= problems, path
+        names = {parameter["name"] for parameter in operation["parameters"]}
+        assert ("cursor" in names) == ("cursor-invalid" in problems), path
+        assert ("Playhead-Position" in names) == ({"position-invalid", "view-behind"} <= problems), path
+        assert ("profile_id" in names) == ("not-your-profile" in problems), path
+        assert ("session_id" in names) == ({"session-unknown", "session-not-yours"} <= problems), path
+        assert ("title_id" in names or "series_id" in names) == ("title-unknown" in problems), path
+
+
+def test_every_problem_of_the_app_is_documented_somewhere(app: FastAPI) -> None:
+    documented = set[str]().union(*(problems_of(operation) for _, operation in operations(app)))
+    assert {kind.slug for kind in PROBLEMS.values()} - {"forbidden"} <= documented
+
+
+def test_problem_examples_are_problems_of_their_status(app: FastAPI) -> None:
+    schema = app.openapi()["components"]["schemas"]["Problem"]
+    for _, operation in operations(app):
+        for status, response in operation["responses"].items():
+            for slug, example in response["content"].get(MEDIA_TYPE, {}).get("examples", {}).items():
+                value = example["value"]
+                assert set(schema["required"]) <= set(value)
+                assert (value["type"], str(value["status"])) == (TYPE_BASE + slug, status)
+
+
+def test_every_operation_takes_an_access_token(app: FastAPI) -> None:
+    assert all(operation["security"] == [{"AccessToken": []}] for _, operation in operations(app))

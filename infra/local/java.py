@@ -41,7 +41,7 @@ def choose_java(homes: Iterable[Path]) -> Path:
     raise LocalServerError(
         f"Java {VERSION} is missing. {found} Kafka 4 needs 17 or newer and Cassandra 5 runs on 11 or 17 only: "
         f"install a JDK {VERSION} (Debian: openjdk-17-jdk-headless, macOS: openjdk@17), "
-        "or point JAVA_HOME to one."
+        "or point PLAYHEAD_JAVA_HOME to one."
     )
 
 

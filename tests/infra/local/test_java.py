@@ -48,7 +48,7 @@ def test_another_version_is_named_with_what_to_install(tmp_path: Path) -> None:
 
     assert f"Java 17 is missing. Found only Java 25 in {home}." in str(refusal.value)
     assert "openjdk-17-jdk-headless" in str(refusal.value)
-    assert "JAVA_HOME" in str(refusal.value)
+    assert "PLAYHEAD_JAVA_HOME" in str(refusal.value)
 
 
 def test_no_java_at_all_is_said(tmp_path: Path) -> None:

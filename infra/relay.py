@@ -118,7 +118,8 @@ class Relay:
         taken = {
             partition: Leased(partition, at) for partition, at in positions.items() if partition not in self._leased
         }
-        await self._read_tails(taken)
+        if taken:
+            await self._read_tails(taken)
         kept = {partition: leased for partition, leased in self._leased.items() if partition in positions}
         self._leased = {**kept, **taken}
         LEASES.set(len(self._leased))

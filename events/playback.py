@@ -4,7 +4,7 @@ A report is kept as the player sent it, inside an event that says whose it is: e
 its session, so that no reader has to look up a title or a profile.
 """
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 import msgspec
 
@@ -259,3 +259,8 @@ ReportedEvent = (
     | PlaybackStopped
 )
 PlaybackEvent = PlaybackStarted | ReportedEvent
+
+EVENT_OF: dict[type[Report], type[Event]] = {
+    report: event for event in get_args(ReportedEvent) for report in get_args(event.__orig_bases__[0])
+}
+"""The event of each report, read off the declarations above: PlaybackPaused is Reported[Paused]."""

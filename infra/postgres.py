@@ -17,14 +17,21 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
-async def connect_pool(settings: Settings, *, size: int | None = None) -> Pool:
-    """A pool that fails fast at start when Postgres does not answer."""
+async def connect_pool(settings: Settings, *, size: int | None = None, synchronous_commit: bool = True) -> Pool:
+    """A pool that connects when it is first used, so that a process starts while Postgres is away.
+
+    Without synchronous_commit a crash of Postgres may lose the last commits, each wholly: only for what is redone.
+    """
     return await asyncpg.create_pool(
         settings.postgres_dsn,
-        min_size=1,
+        min_size=0,
         max_size=size or settings.postgres_pool_max,
         command_timeout=settings.query_timeout_s,
-        server_settings={"application_name": "playhead", "jit": "off"},
+        server_settings={
+            "application_name": "playhead",
+            "jit": "off",
+            **({} if synchronous_commit else {"synchronous_commit": "off"}),
+        },
     )
 
 

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     min_insync_replicas: int = Field(default=1, ge=1)
 
     # Cassandra, fixed when the keyspace is created
-    cassandra_replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    cassandra_replication: str = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
 
     # Requests
     request_max_bytes: int = Field(default=1 * MIB, ge=KIB)

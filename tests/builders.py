@@ -4,7 +4,7 @@ Envelopes come out; `recorded()` and `encode()` give what a projection folds and
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -12,16 +12,15 @@ from events.catalog import EpisodePublished, MoviePublished, SeasonAdded, Series
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, Recorded, encode
 from events.operations import RecordDeadLettered
 from events.playback import (
+    EVENT_OF,
     DeviceSnapshot,
     Heartbeat,
     PlaybackStarted,
-    Report,
     Reported,
-    ReportedEvent,
     SessionSnapshot,
     TitleSnapshot,
 )
-from events.registry import REGISTRY, dataschema_of, members, type_of
+from events.registry import REGISTRY, dataschema_of, type_of
 from events.types import (
     AccountId,
     Availability,
@@ -40,12 +39,6 @@ MINUTE_MS: Final = 60_000
 HEARTBEAT_MS: Final = 10_000
 
 S = TypeVar("S", bound=msgspec.Struct)
-
-REPORTED_AS: Final[dict[type[Report], type[Event]]] = {
-    get_args(event_class.__orig_bases__[0])[0]: event_class  # type: ignore[attr-defined]
-    for event_class in members(ReportedEvent)
-}
-"""The event class that carries each class of report."""
 
 
 def movie(title_id: str = "night-of-the-living-dead", **changes: Any) -> TitleSnapshot:
@@ -114,7 +107,7 @@ def reported(
     snapshot = of or session()
     values.setdefault("at", time or snapshot.started_at + timedelta(milliseconds=seq * HEARTBEAT_MS))
     body = report(report_class, seq, **values)
-    event_class = REPORTED_AS[report_class]
+    event_class = EVENT_OF[report_class]
     assert issubclass(event_class, Reported)
     return envelope(
         event_class(session=snapshot, report=body),

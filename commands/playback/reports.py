@@ -7,25 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import get_args
 
 import msgspec
 
 from commands.playback.refusals import ReportEmpty, ReportInvalid, ReportMalformed, ReportTooLarge
 from events import playback
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, Event, encode
-from events.playback import AnyReport, Report, SessionSnapshot
+from events.playback import EVENT_OF, AnyReport, Report, SessionSnapshot
 from events.registry import dataschema_of, type_of
 from events.types import Count, Instant, PositionMs
 from infra.settings import Settings
 
 SOURCE = "/playback"
 NUL_ESCAPE = rb"\u0000"
-
-EVENT_OF: dict[type[Report], type[Event]] = {
-    report: event for event in get_args(playback.ReportedEvent) for report in get_args(event.__orig_bases__[0])
-}
-"""Each report's event, read off the events' own declarations: PlaybackPaused is Reported[Paused]."""
 
 _WIRE: dict[type[Report], tuple[Callable[..., Event], str, str]] = {
     report: (event, type_of(event), dataschema_of(type_of(event))) for report, event in EVENT_OF.items()

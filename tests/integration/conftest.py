@@ -1,0 +1,41 @@
+"""Settings that point at real, migrated servers, and the clients that tests look into them with."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from infra.migrate import migrate
+from infra.postgres import Pool, connect_pool
+from infra.settings import Settings
+from tests.servers import Servers
+
+
+@pytest.fixture(scope="session")
+async def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of an installation whose servers run and are migrated; keys and state in a directory of the run."""
+    settings = settings_for(servers, tmp_path_factory.mktemp("state"))
+    await migrate(settings, lambda _: None)
+    return settings
+
+
+def settings_for(servers: Servers, state_dir: Path, **changes: object) -> Settings:
+    """Settings for the servers of this run, with changes."""
+    at = servers.endpoints
+    return Settings(
+        state_dir=state_dir,
+        kafka_bootstrap=at.kafka_bootstrap,
+        postgres_dsn=at.postgres_dsn,
+        cassandra_host=at.cassandra_host,
+        cassandra_port=at.cassandra_port,
+        redis_url=at.redis_url,
+        **changes,  # type: ignore[arg-type]  # each is one of the settings
+    )
+
+
+@pytest.fixture(scope="session")
+async def postgres(live: Settings) -> AsyncIterator[Pool]:
+    """A pool for looking into Postgres."""
+    pool = await connect_pool(live)
+    yield pool
+    await pool.close()

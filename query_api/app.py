@@ -19,6 +19,7 @@ from infra.telemetry import CorrelationMiddleware, configure_logs, probes
 from infra.tokens import Tokens
 from query_api import authorization, catalog, dead_letters, dependencies, read_your_writes, stores
 from query_api.playback import continue_watching, session_timeline, sessions, watch_history
+from query_api.playback.plain_requests import PlainRequests
 from query_api.sources import Sources
 
 ROUTES: Final = (
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.sources = sources
     app.state.authentication = BearerAuthentication(tokens)
+    app.add_middleware(PlainRequests, sources=sources, authentication=app.state.authentication, settings=settings)
     app.add_middleware(CorrelationMiddleware)
     for routes in ROUTES:
         app.include_router(routes)

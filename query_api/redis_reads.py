@@ -36,7 +36,7 @@ class RedisReads:
     async def _ask(self, command: str, key: str) -> object:
         batch = self._batch
         if batch is None or batch.sent or len(batch.commands) >= self._max_reads:
-            batch = self._batch = _Batch(self._client, after=batch)
+            batch = self._batch = _Batch(self._client, after=batch.replies if batch else None)
         place = len(batch.commands)
         batch.commands.append((command, key))
         reply = (await asyncio.shield(batch.replies))[
@@ -48,18 +48,19 @@ class RedisReads:
 
 
 class _Batch:
-    """Commands that go out together, once the batch before them is answered."""
+    """Commands that go out together, once the batch before them is answered; when that fails, they fail with it, so
+    that a Redis that hangs keeps nobody waiting for longer than two of its timeouts.
+    """
 
-    def __init__(self, client: Redis, *, after: "_Batch | None") -> None:
+    def __init__(self, client: Redis, *, after: "asyncio.Task[list[object]] | None") -> None:
         self.commands: list[tuple[str, str]] = []
         self.sent = False
-        self.replies: asyncio.Task[list[object]] = asyncio.create_task(
-            self._send(client, after.replies if after else None)
-        )
+        before = None if after is None or after.done() else after
+        self.replies: asyncio.Task[list[object]] = asyncio.create_task(self._send(client, before))
 
     async def _send(self, client: Redis, before: "asyncio.Task[list[object]] | None") -> list[object]:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
+        if before is not None:
+            await before
         self.sent = True
         if len(self.commands) == 1:
             return [await client.execute_command(*self.commands[0])]  # type: ignore[no-untyped-call]

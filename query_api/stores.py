@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
+from infra.clock import monotonic_s
 from infra.problems import ProblemKind, Refusal
 from infra.settings import Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 C = TypeVar("C")
+
+LOG_INTERVAL_S: Final = 1.0
 
 
 class StoreUnavailable(Refusal):
@@ -39,10 +42,12 @@ class Store(Generic[C]):
 
     def __init__(self, driver: Driver[C], settings: Settings) -> None:
         self.name = driver.name
+        self.failures = driver.failures
         self._driver = driver
         self._settings = settings
         self._client: C | None = None
         self._reason = "not connected yet"
+        self._logged_at_s = float("-inf")
         self._connecting: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -60,20 +65,30 @@ class Store(Generic[C]):
 
     @contextlib.asynccontextmanager
     async def use(self) -> AsyncIterator[C]:
-        """The client, for one bounded read. Raises StoreUnavailable for whatever the store does to it."""
-        if self._client is None:
-            raise self.unavailable(self._reason)
+        """The client, for one read of at most settings.query_timeout_s. Raises StoreUnavailable when that fails."""
+        client = self.connected()
         try:
             async with asyncio.timeout(self._settings.query_timeout_s):
-                yield self._client
-        except TimeoutError as error:
-            raise self.unavailable(f"no answer within {self._settings.query_timeout_s:g} s") from error
-        except self._driver.failures as error:
-            log.warning("store failed", store=self.name, error=repr(error))
-            raise self.unavailable(type(error).__name__) from error
+                yield client
+        except self.failures as error:
+            raise self.failed(error) from error
 
-    def unavailable(self, reason: str) -> StoreUnavailable:
-        """The refusal that names this store."""
+    def connected(self) -> C:
+        """The client, for who bounds a read otherwise, catches `failures` and raises failed(). Raises
+        StoreUnavailable.
+        """
+        if self._client is None:
+            raise self._unavailable(self._reason)
+        return self._client
+
+    def failed(self, error: Exception) -> StoreUnavailable:
+        """The refusal for one of `failures`; the log has one line a second of them, however many requests fail."""
+        if monotonic_s() - self._logged_at_s > LOG_INTERVAL_S:
+            self._logged_at_s = monotonic_s()
+            log.warning("store failed", store=self.name, error=repr(error))
+        return self._unavailable("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+
+    def _unavailable(self, reason: str) -> StoreUnavailable:
         return StoreUnavailable(
             f"{self.name} does not answer ({reason}); views in other stores are not affected. Try again.",
             members={"store": self.name, "reason": reason},

@@ -1,7 +1,7 @@
 """Continue watching: what a profile should be offered to resume, newest first. Redis hash continue_watching:{profile}.
 
-Read by every client at every start, so its reply is built by msgspec from what Redis holds; the Pydantic models only
-document it.
+Read by every client at every start, so its reply is built by msgspec from what Redis holds, and the Pydantic models
+only document it; see also plain_requests.py.
 """
 
 from typing import Final, Literal
@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field
 from infra.openapi import replies
 from query_api.dependencies import EVERY_PROFILE_VIEW, From, Limit, OwnProfile, Positions
 from query_api.playback import TOPIC
+from query_api.redis_reads import RedisReads
+from query_api.stores import Store
 
 COMPLETED: Final = "completed"
 
@@ -86,6 +88,7 @@ class Reply(msgspec.Struct):
 _rows = msgspec.json.Decoder(Row)
 _replies = msgspec.json.Encoder()
 
+
 routes = APIRouter(tags=["playback"])
 
 
@@ -97,9 +100,16 @@ routes = APIRouter(tags=["playback"])
 async def read_continue_watching(profile_id: OwnProfile, sources: From, limit: Limit, positions: Positions) -> Response:
     """What this profile left unfinished, and the episodes that follow what it finished, newest first."""
     await sources.redis_checkpoint.reached(TOPIC, positions)
-    async with sources.redis.use() as reads:
-        values = await reads.values(f"continue_watching:{{{profile_id}}}")
-    return Response(_replies.encode(Reply(resumable(values, limit))), media_type="application/json")
+    return Response(await continue_watching_json(sources.redis, profile_id, limit), media_type="application/json")
+
+
+async def continue_watching_json(store: Store[RedisReads], profile_id: str, limit: int) -> bytes:
+    """The reply's body. Raises StoreUnavailable."""
+    try:
+        values = await store.connected().values(f"continue_watching:{{{profile_id}}}")
+    except store.failures as error:
+        raise store.failed(error) from error
+    return _replies.encode(Reply(resumable(values, limit)))
 
 
 def resumable(values: list[bytes], limit: int) -> list[Row]:

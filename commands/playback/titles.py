@@ -7,6 +7,8 @@ from events.playback import TitleSnapshot
 from events.types import SeriesId, TitleId, TitleKind
 from infra.postgres import Pool
 
+PLAYABLE = frozenset(kind.value for kind in TitleKind)
+
 TITLE = """
 select title_id, kind, name, duration_ms, credits_start_ms, series_id, series_name, season_number, episode_number, (
     select next.title_id from catalog_titles as next
@@ -23,7 +25,7 @@ async def title_snapshot(pool: Pool, title_id: TitleId) -> TitleSnapshot:
     row = await pool.fetchrow(TITLE, title_id)
     if row is None:
         raise TitleUnknown(f"no title {title_id} was published (a new one is visible after a moment)")
-    if row["kind"] not in TitleKind:
+    if row["kind"] not in PLAYABLE:
         raise TitleNotPlayable(f"{title_id} is a {row['kind']}: start one of its episodes")
     return TitleSnapshot(
         title_id=row["title_id"],

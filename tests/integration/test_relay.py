@@ -59,7 +59,8 @@ async def relayed(live: Settings) -> dict[int, list[int]]:
         places = [TopicPartition(CATALOG.name, partition) for partition in range(live.log_partitions)]
         ends = await consumer.end_offsets(places)
         consumer.assign([place for place in places if ends[place]])
-        await consumer.seek_to_beginning()
+        for place in consumer.assignment():
+            consumer.seek(place, 0)
         positions: dict[int, list[int]] = {place.partition: [] for place in places}
         missing = sum(ends.values())
         while missing > 0:

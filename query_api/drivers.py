@@ -59,7 +59,7 @@ class Cql:
 def postgres_driver(settings: Settings) -> Driver[postgres.Pool]:
     """Postgres, as a pool."""
     return Driver(
-        "Postgres",
+        "postgres",
         connect=lambda: postgres.connect_pool(settings),
         ping=lambda pool: pool.fetchval("select count(*) from (select from catalog_titles limit 1) as any_title"),
         close=lambda pool: pool.close(),
@@ -74,7 +74,7 @@ def cassandra_driver(settings: Settings) -> Driver[Cql]:
         return Cql(await cassandra.Cassandra.connect(settings))
 
     return Driver(
-        "Cassandra",
+        "cassandra",
         connect=connect,
         ping=lambda cql: cql.rows("select release_version from system.local"),
         close=Cql.close,
@@ -89,7 +89,7 @@ def redis_driver(settings: Settings) -> Driver[RedisReads]:
         return RedisReads(redis_client.connect(settings), max_reads=settings.redis_pipeline_max_reads)
 
     return Driver(
-        "Redis",
+        "redis",
         connect=connect,
         ping=RedisReads.ping,
         close=RedisReads.close,

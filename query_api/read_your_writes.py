@@ -75,7 +75,7 @@ class Checkpoint:
 
     def _refusal(self, behind: Sequence[Position]) -> ViewBehind:
         return ViewBehind(
-            f"{self._store} has not applied {', '.join(map(str, behind))} within"
+            f"{self._store.title()} has not applied {', '.join(map(str, behind))} within"
             f" {self._settings.read_your_writes_wait_s:g} s. Try again, or leave the header out for what is there.",
             members={"store": self._store, "behind": list(map(str, behind))},
             headers={"Retry-After": str(self._settings.retry_after_s)},

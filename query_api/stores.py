@@ -90,7 +90,7 @@ class Store(Generic[C]):
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
         return StoreUnavailable(
-            f"{self.name} does not answer ({reason}); views in other stores are not affected. Try again.",
+            f"{self.name.title()} does not answer ({reason}); views in other stores are not affected. Try again.",
             members={"store": self.name, "reason": reason},
             headers={"Retry-After": str(self._settings.retry_after_s)},
         )

@@ -127,7 +127,7 @@ def resumable(values: list[bytes], limit: int) -> list[Row]:
 
 def progress_of(position_ms: int, duration_ms: int) -> float:
     """How far into a title a position is: 0 to 1, to four places."""
-    return round(min(max(position_ms / duration_ms, 0.0), 1.0), 4) if duration_ms > 0 else 0.0
+    return round(min(position_ms / duration_ms, 1.0), 4) if duration_ms > 0 else 0.0
 
 
 def _updated_and_row(value: bytes) -> tuple[int, bytes]:

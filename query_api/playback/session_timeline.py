@@ -20,7 +20,7 @@ TIMELINE: Final = "select * from session_timeline where session_id = ? and (seq,
 
 EXAMPLE: Final = {
     "seq": 1,
-    "event_type": "PlaybackProgressed",
+    "event_type": "playback.PlaybackProgressed.v1",
     "at": "2026-01-01T20:05:40.250000Z",
     "recorded_at": "2026-01-01T20:05:40.310000Z",
     "position_ms": 10_000,

@@ -222,7 +222,7 @@ class QueryApi:
         """Return once /ready names exactly these stores."""
         for _ in range(RECOVERY_S * 10):
             missing = (await self._client.get("/ready")).json()["missing"]
-            if {name.lower() for name in missing} == set(names):
+            if set(missing) == set(names):
                 return
             await asyncio.sleep(0.1)
         raise AssertionError(f"after {RECOVERY_S} s, /ready names {missing}")

@@ -33,7 +33,7 @@ class World:
         self.now_s = max(self.now_s, woken_at_s)
 
     def checkpoint(self) -> Checkpoint:
-        return Checkpoint("Redis", self.read, SETTINGS, clock=lambda: self.now_s, sleep=self.sleep)
+        return Checkpoint("redis", self.read, SETTINGS, clock=lambda: self.now_s, sleep=self.sleep)
 
 
 def at(position: int, partition: int = 3, topic: str = TOPIC) -> Position:
@@ -80,7 +80,7 @@ async def test_a_view_that_stays_behind_is_said_to_be_after_the_wait() -> None:
     with pytest.raises(ViewBehind) as refused:
         await world.checkpoint().reached(TOPIC, [at(17), at(9, partition=4)])
     assert world.now_s == 100.0 + SETTINGS.read_your_writes_wait_s
-    assert refused.value.members == {"store": "Redis", "behind": ["playback.events:3:17"]}
+    assert refused.value.members == {"store": "redis", "behind": ["playback.events:3:17"]}
     assert refused.value.headers == {"Retry-After": "7"}
 
 

@@ -9,14 +9,14 @@ from infra.settings import Settings
 
 PROFILE = "/v1/profiles/viewer-1"
 STORE_OF = {
-    f"{PROFILE}/continue-watching": "Redis",
-    f"{PROFILE}/watch-history": "Cassandra",
-    "/v1/playback/sessions/s-1": "Postgres",
-    "/v1/playback/sessions/s-1/timeline": "Cassandra",
-    "/v1/catalog/titles": "Postgres",
-    "/v1/catalog/titles/t-1": "Postgres",
-    "/v1/catalog/series/made-up/episodes": "Postgres",
-    "/v1/dead-letters": "Postgres",
+    f"{PROFILE}/continue-watching": "redis",
+    f"{PROFILE}/watch-history": "cassandra",
+    "/v1/playback/sessions/s-1": "postgres",
+    "/v1/playback/sessions/s-1/timeline": "cassandra",
+    "/v1/catalog/titles": "postgres",
+    "/v1/catalog/titles/t-1": "postgres",
+    "/v1/catalog/series/made-up/episodes": "postgres",
+    "/v1/dead-letters": "postgres",
 }
 POSITIONED = {path: store for path, store in STORE_OF.items() if path != "/v1/dead-letters"}
 PAGED = [path for path in STORE_OF if path.endswith(("watch-history", "timeline", "titles", "episodes", "letters"))]
@@ -135,7 +135,7 @@ async def test_the_process_runs_and_says_which_stores_are_missing(stranger: http
     assert (await stranger.get("/health")).status_code == 200
     ready = await stranger.get("/ready")
     assert ready.status_code == 503
-    assert set(ready.json()["missing"]) == {"Postgres", "Cassandra", "Redis"}
+    assert set(ready.json()["missing"]) == {"postgres", "cassandra", "redis"}
     assert "playhead_http_requests_total" in (await stranger.get("/metrics")).text
 
 

@@ -31,8 +31,11 @@ class Cassandra:
         """Connect, in a thread: the driver blocks while it does. `keyspace` "" uses none."""
         cluster = _cluster(settings)
         wanted = settings.cassandra_keyspace if keyspace is None else keyspace
-        session = await asyncio.to_thread(cluster.connect, wanted or None)
-        return cls(session)
+        try:
+            return cls(await asyncio.to_thread(cluster.connect, wanted or None))
+        except BaseException:
+            await asyncio.to_thread(cluster.shutdown)  # its threads outlive a failed attempt
+            raise
 
     async def prepare(self, cql: str) -> Any:
         """A prepared statement."""

@@ -1,0 +1,72 @@
+"""The projections: which views each store has, and the process that keeps them. One Faust app a store, so that a dead
+store stops only its own views.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from infra.settings import Settings
+from projections.catalog.catalog_titles import CatalogTitles
+from projections.operations.dead_letters import DeadLetters
+from projections.playback.completion import Thresholds
+from projections.playback.continue_watching import ContinueWatching
+from projections.playback.playback_sessions import PlaybackSessions
+from projections.playback.session_timeline import SessionTimeline
+from projections.playback.watch_history import WatchHistory
+from projections.store import Store
+from projections.stores.cassandra import CassandraStore, CassandraView
+from projections.stores.postgres import PostgresStore, PostgresView
+from projections.stores.redis import RedisStore, RedisView
+from projections.views import View
+from projections.worker import Worker, run_worker
+
+
+def postgres_views() -> tuple[PostgresView, ...]:
+    """The views in Postgres."""
+    return (PlaybackSessions(), CatalogTitles(), DeadLetters())
+
+
+def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:
+    """The views in Cassandra."""
+    return (SessionTimeline(), WatchHistory(Thresholds.of(settings)))
+
+
+def redis_views(settings: Settings) -> tuple[RedisView, ...]:
+    """The views in Redis."""
+    return (ContinueWatching(Thresholds.of(settings)),)
+
+
+class Projection(NamedTuple):
+    """A store and its views."""
+
+    store: Store[Any]
+    views: tuple[View[Any], ...]
+
+
+def postgres(settings: Settings) -> Projection:
+    """Exact tables."""
+    views = postgres_views()
+    return Projection(PostgresStore(settings, views), views)
+
+
+def cassandra(settings: Settings) -> Projection:
+    """Time series."""
+    views = cassandra_views(settings)
+    return Projection(CassandraStore(settings, views), views)
+
+
+def redis(settings: Settings) -> Projection:
+    """Hot views."""
+    views = redis_views(settings)
+    return Projection(RedisStore(settings, views), views)
+
+
+STORES: dict[str, Callable[[Settings], Projection]] = {"postgres": postgres, "cassandra": cassandra, "redis": redis}
+
+
+def run(store: str, settings: Settings) -> None:
+    """Keep the views of a store ("postgres", "cassandra" or "redis") until SIGTERM or SIGINT. Blocks.
+
+    Raises what ended it otherwise: whoever supervises the process starts it again.
+    """
+    run_worker(lambda: Worker(*STORES[store](settings), settings), settings)

@@ -1,0 +1,140 @@
+"""The engine: applies slabs of records to the views of one store, exactly once, whatever else goes wrong.
+
+decode once -> drop what the checkpoint says is applied -> for each view load the rows, fold, write -> move the
+checkpoint. It knows neither Faust nor a store; what runs it feeds it slabs and places partitions anew where it says.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Generic
+
+import msgspec
+
+from events.topics import DEAD_LETTERS
+from infra.clock import monotonic_s
+from infra.telemetry import log
+from projections import metrics
+from projections.errors import RecordRefused
+from projections.intake import Intake, V
+from projections.letters import Letter, Letters, Reason
+from projections.slabs import Checkpoint, Partition, Slab
+from projections.store import Ready, Round, Store
+
+_LETTER_TOPICS = frozenset(topic.name for topic in DEAD_LETTERS)
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What a batch came to. `gaps`: partitions that must be read from their checkpoint, as something is missing."""
+
+    checkpoints: Mapping[Partition, Checkpoint]
+    gaps: frozenset[Partition] = frozenset()
+
+    def then(self, later: "Applied") -> "Applied":
+        """This and what came after it, as one."""
+        return Applied({**self.checkpoints, **later.checkpoints}, self.gaps | later.gaps)
+
+
+class Engine(Generic[V]):
+    """Applies slabs to a store's views. One call of apply() at a time."""
+
+    def __init__(self, store: Store[V], views: Sequence[V], letters: Letters) -> None:
+        self._store = store
+        self._views = views
+        self._letters = letters
+
+    async def apply(self, slabs: Sequence[Slab]) -> Applied:
+        """Apply slabs in one round, or in as many as it takes to have a record alone that the store refuses.
+
+        Raises StoreUnavailable and StoreEmptied; records that were not applied by then are to be given again.
+        """
+        try:
+            return await self._round(slabs, {})
+        except RecordRefused as refusal:
+            log.warning("store refuses a record", projection=self._store.name, error=str(refusal))
+        if len(slabs) > 1:
+            middle = len(slabs) // 2
+            first, second = slabs[:middle], slabs[middle:]
+        elif len(slabs[0].records) > 1:
+            first, second = ([half] for half in slabs[0].halves())
+        else:
+            return await self._isolate(slabs[0])
+        applied = await self.apply(first)
+        return applied.then(await self.apply(second))
+
+    async def _isolate(self, slab: Slab) -> Applied:
+        """Apply a single record to every view that takes it; it is set aside for those that refuse it."""
+        refusals: dict[str, str] = {}
+        while True:
+            try:
+                return await self._round([slab], refusals)
+            except RecordRefused as refusal:
+                if refusal.view in refusals:
+                    raise
+                refusals[refusal.view] = refusal.detail
+
+    async def _round(self, slabs: Sequence[Slab], refusals: Mapping[str, str]) -> Applied:
+        began_s = monotonic_s()
+        async with self._store.round() as round_:
+            before = await round_.checkpoints({slab.partition for slab in slabs})
+            intake = Intake(self._views, before)
+            for slab in slabs:
+                intake.take(slab)
+            ready = await _folded(round_, intake, refusals)
+            letters = [*intake.letters, *_failures(ready), *_refusals(slabs, refusals)]
+            if letters:
+                await self._set_aside(letters)
+            rows = {view.name: await one.save() for view, one in ready}
+            if intake.after != before:
+                await round_.move(before, intake.after)
+        self._count(intake, rows, monotonic_s() - began_s)
+        return Applied(intake.after, frozenset(intake.gaps))
+
+    async def _set_aside(self, letters: Sequence[Letter]) -> None:
+        """Have the letters safe before the checkpoint moves past their records."""
+        for letter in letters:
+            log.error(
+                "record set aside",
+                projection=self._store.name,
+                **letter.partition._asdict(),
+                offset=letter.record.offset,
+                reason=letter.reason,
+                detail=letter.detail,
+            )
+        # A letter that cannot be read itself is only logged: there is no dead-letter topic of dead letters.
+        sent = [letter for letter in letters if letter.partition.topic not in _LETTER_TOPICS]
+        if sent:
+            await self._letters.send(self._store.name, sent)
+        for letter in letters:
+            metrics.DEAD_LETTERS.labels(self._store.name, letter.partition.topic, letter.reason).inc()
+
+    def _count(self, intake: Intake[V], rows: Mapping[str, int], took_s: float) -> None:
+        projection = self._store.name
+        for topic, count in intake.counts.items():
+            metrics.RECORDS.labels(projection, topic).inc(count)
+        for view, count in rows.items():
+            metrics.ROWS.labels(projection, view).inc(count)
+        metrics.BATCH_SECONDS.labels(projection).observe(took_s)
+        metrics.BATCH_RECORDS.labels(projection).observe(sum(intake.counts.values()))
+
+
+async def _folded(round_: Round[V], intake: Intake[V], refusals: Mapping[str, str]) -> list[tuple[V, Ready]]:
+    return [
+        (view, await round_.fold(view, taken)) for view, taken in intake.by_view if taken and view.name not in refusals
+    ]
+
+
+def _failures(ready: Sequence[tuple[V, Ready]]) -> list[Letter]:
+    """A letter for each record that a fold raised on, whatever number of views did."""
+    letters: dict[tuple[Partition, int], Letter] = {}
+    for view, one in ready:
+        for taken, error in one.failed:
+            place = (taken.partition, taken.record.offset)
+            told = f"{letters[place].detail}; " if place in letters else ""
+            letters[place] = Letter(*place[:1], taken.record, Reason.FOLD_FAILED, f"{told}{view.name}: {error}")
+    return list(letters.values())
+
+
+def _refusals(slabs: Sequence[Slab], refusals: Mapping[str, str]) -> list[Letter]:
+    if not refusals:
+        return []
+    detail = "; ".join(f"{view}: {said}" for view, said in refusals.items())
+    return [Letter(slabs[0].partition, slabs[0].records[0], Reason.STORE_REFUSED, detail)]

@@ -1,0 +1,30 @@
+"""What projections count, by store (`projection`); /metrics of each process serves it."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDS: Final = Counter("playhead_projection_records_total", "Records applied", ["projection", "topic"])
+ROWS: Final = Counter("playhead_projection_rows_total", "Rows written", ["projection", "view"])
+LAG: Final = Gauge(
+    "playhead_projection_lag_records", "Records in Kafka that are not applied", ["projection", "topic", "partition"]
+)
+BATCH_SECONDS: Final = Histogram(
+    "playhead_projection_batch_seconds",
+    "From taking a batch to its checkpoint",
+    ["projection"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+BATCH_RECORDS: Final = Histogram(
+    "playhead_projection_batch_records",
+    "Records in a batch",
+    ["projection"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000),
+)
+DEAD_LETTERS: Final = Counter(
+    "playhead_projection_dead_letters_total", "Records set aside", ["projection", "topic", "reason"]
+)
+RETRIES: Final = Counter("playhead_projection_store_retries_total", "Tries that the store did not take", ["projection"])
+PLACEMENTS: Final = Counter(
+    "playhead_projection_placements_total", "Partitions read from the store's checkpoint anew", ["projection"]
+)

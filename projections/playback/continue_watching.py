@@ -1,0 +1,202 @@
+"""Continue watching in Redis: for each profile what to resume, a row a film and one row a series (rule R1).
+
+The rules are those of the domain's page, "Continue watching": R2 the last write wins on (corrected time, session
+start, seq), R3 within a session seq orders, R4 opening a title and backing out does not lose the place, R5 when a
+title is complete, R6 a completed episode offers the next, R8 what was completed once stays counted, R9 a fatal error
+changes nothing.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from events.envelope import Event, Recorded
+from events.playback import PlaybackFailed, PlaybackSeeked, Reported, ReportedEvent
+from events.registry import members
+from events.topics import PLAYBACK, Topic
+from projections.playback.completion import Thresholds
+from projections.views import KeyedView
+
+State: TypeAlias = Literal["in_progress", "completed", "next_episode"]
+AnyReported: TypeAlias = Reported[Any]
+
+FASTEST_RATE = 2  # a position that moves faster than players play was not watched
+
+
+class Playing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one session has come. `watched_ms`: what was played in it, jumps left out."""
+
+    session_id: str
+    session_started_at: datetime
+    seq: int
+    position_ms: int
+    at: datetime
+    watched_ms: int = 0
+
+
+class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row: the title last watched, and how far. `next_episode` means that title_id is completed and next_title_id
+    comes next.
+
+    `play_count`: completions, kept when it is watched again (R8); `counted_session_id`: the session that completed
+    last, which counts once. `rival`: another session that has not watched enough to take the row over (R4), or that
+    had it before.
+    """
+
+    title_id: str
+    kind: str
+    name: str
+    series_id: str | None = None
+    series_name: str | None = None
+    season_number: int | None = None
+    episode_number: int | None = None
+    position_ms: int
+    duration_ms: int
+    updated_at: datetime
+    session_id: str
+    session_started_at: datetime
+    seq: int
+    state: State
+    next_title_id: str | None = None
+    last_position_ms: int
+    watched_ms: int = 0
+    play_count: int = 0
+    counted_session_id: str | None = None
+    rival: Playing | None = None
+
+
+class Shelf(NamedTuple):
+    """Where a row is: the profile's hash, and in it the series or the title."""
+
+    profile_id: str
+    field: str
+
+
+class ContinueWatching(KeyedView[Bookmark, Shelf]):
+    """Takes reports only: a session that was granted and shows no frame changes nothing."""
+
+    name: ClassVar[str] = "continue_watching"
+    row = Bookmark
+    topics: ClassVar[tuple[Topic, ...]] = (PLAYBACK,)
+    events: ClassVar[tuple[type[Event], ...]] = members(ReportedEvent)
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
+
+    def key(self, recorded: Recorded[Event]) -> Shelf:
+        """The profile, and the series or title (R1)."""
+        event = recorded.data
+        assert isinstance(event, Reported)
+        title = event.session.title
+        return Shelf(event.session.profile_id, title.series_id or title.title_id)
+
+    def project(self, row: Bookmark | None, recorded: Recorded[Event]) -> Bookmark | None:
+        """The row after a report."""
+        event = recorded.data
+        assert isinstance(event, Reported)
+        if isinstance(event, PlaybackFailed) and event.report.fatal:
+            return row  # R9
+        known = _known(row, event.session.session_id)
+        if row is not None and known is not None and event.report.seq <= known.seq:
+            return row  # R3
+        playing = _advanced(known, event, recorded.envelope.time)
+        if row is None or playing.session_id == row.session_id:
+            return self._bookmark(event, playing, row)
+        return self._challenged(row, event, playing)
+
+    def _bookmark(self, event: AnyReported, playing: Playing, row: Bookmark | None) -> Bookmark | None:
+        """The row as the progress of a session makes it that holds it, or takes it."""
+        if self._thresholds.completes(event):
+            return _completed(_in_progress(event, playing, row))
+        if self._thresholds.is_resumable(event.session.title):
+            return _in_progress(event, playing, row)
+        return row  # R5
+
+    def _challenged(self, row: Bookmark, event: AnyReported, playing: Playing) -> Bookmark | None:
+        """The row after progress of another session than the one that holds it."""
+        title = event.session.title
+        if (playing.at, playing.session_started_at, playing.seq) < (row.updated_at, row.session_started_at, row.seq):
+            return row  # R2
+        taken = self._thresholds.completes(event) or self._thresholds.is_resumable(title)
+        if not taken or playing.watched_ms < self._thresholds.enough_to_bookmark_ms(title):
+            return replace(row, rival=playing)  # R4, R5
+        return self._bookmark(event, playing, replace(row, rival=_in_hand(row)))
+
+
+def _known(row: Bookmark | None, session_id: str) -> Playing | None:
+    """What the row knows of a session."""
+    if row is None:
+        return None
+    if row.session_id == session_id:
+        return _in_hand(row)
+    return row.rival if row.rival is not None and row.rival.session_id == session_id else None
+
+
+def _in_hand(row: Bookmark) -> Playing:
+    return Playing(
+        session_id=row.session_id,
+        session_started_at=row.session_started_at,
+        seq=row.seq,
+        position_ms=row.last_position_ms,
+        at=row.updated_at,
+        watched_ms=row.watched_ms,
+    )
+
+
+def _advanced(before: Playing | None, event: AnyReported, at: datetime) -> Playing:
+    """The session's progress after a report; watched is what was played since the report before it."""
+    report = event.report
+    watched_ms = 0
+    if before is not None:
+        played_to_ms = report.from_ms if isinstance(event, PlaybackSeeked) else report.position_ms
+        passed_ms = round((at - before.at).total_seconds() * 1000)
+        played_ms = min(played_to_ms - before.position_ms, passed_ms * FASTEST_RATE)
+        watched_ms = before.watched_ms + max(played_ms, 0)
+    return Playing(
+        session_id=event.session.session_id,
+        session_started_at=event.session.started_at,
+        seq=report.seq,
+        position_ms=report.position_ms,
+        at=at,
+        watched_ms=watched_ms,
+    )
+
+
+def _in_progress(event: AnyReported, playing: Playing, row: Bookmark | None) -> Bookmark:
+    title = event.session.title
+    return Bookmark(
+        title_id=title.title_id,
+        kind=title.kind.value,
+        name=title.name,
+        series_id=title.series_id,
+        series_name=title.series_name,
+        season_number=title.season_number,
+        episode_number=title.episode_number,
+        position_ms=playing.position_ms,
+        duration_ms=title.duration_ms,
+        updated_at=playing.at,
+        session_id=playing.session_id,
+        session_started_at=playing.session_started_at,
+        seq=playing.seq,
+        state="in_progress",
+        next_title_id=title.next_title_id,
+        last_position_ms=playing.position_ms,
+        watched_ms=playing.watched_ms,
+        play_count=row.play_count if row else 0,
+        counted_session_id=row.counted_session_id if row else None,
+        rival=row.rival if row else None,
+    )
+
+
+def _completed(bookmark: Bookmark) -> Bookmark:
+    """R6: the next episode from its beginning, or a row that clients no longer see, kept for R8."""
+    first = bookmark.counted_session_id != bookmark.session_id
+    return replace(
+        bookmark,
+        state="completed" if bookmark.next_title_id is None else "next_episode",
+        position_ms=0 if bookmark.next_title_id is not None else bookmark.position_ms,
+        play_count=bookmark.play_count + first,
+        counted_session_id=bookmark.session_id,
+    )

@@ -1,0 +1,177 @@
+"""Views in Postgres: a round is a transaction, with the checkpoint's row locked in it, so that it applies exactly
+once.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from infra.postgres import Connection, Pool, connect_pool
+from infra.settings import Settings
+from projections.errors import RecordRefused, StoreEmptied, StoreUnavailable
+from projections.folding import Keyed
+from projections.slabs import Checkpoint, Partition, Taken
+from projections.store import Checkpoints, Ready
+from projections.stores.tables import Table
+from projections.views import KeyedView
+
+PostgresView = KeyedView[Any, str]
+
+_UNAVAILABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,  # the client's own: its connection was lost in between
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement canceled
+    asyncpg.TransactionRollbackError,  # deadlock, serialization
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, while it takes over
+    asyncpg.LockNotAvailableError,
+)
+_REFUSED: Final = (
+    asyncpg.DataError,
+    asyncpg.exceptions._base.DataError,  # the client's: a value that the column's type cannot hold
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # a key too long for its index
+)
+
+_READ: Final = """
+    select topic, partition, next_offset, position from projection_checkpoint
+    where projection = $1 and (topic, partition) in (select * from unnest($2::text[], $3::int[]))
+"""
+_LOCK: Final = f"{_READ} order by topic, partition for update"
+_MOVE: Final = """
+    update projection_checkpoint as held
+    set next_offset = new.next_offset, position = new.position, updated_at = now()
+    from unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) as new(topic, partition, next_offset, position)
+    where held.projection = $1 and held.topic = new.topic and held.partition = new.partition
+"""
+_BEGIN: Final = """
+    insert into projection_checkpoint as held (projection, topic, partition, next_offset, position)
+    select $1, * from unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
+    on conflict (projection, topic, partition) do update
+    set next_offset = greatest(held.next_offset, excluded.next_offset), updated_at = now()
+"""
+
+
+@contextmanager
+def _told_apart(view: str | None = None) -> Iterator[None]:
+    """Turns asyncpg's errors into the engine's. What is neither is a fault of ours, and ends the process."""
+    try:
+        yield
+    except _REFUSED as error:
+        if view is None:
+            raise
+        raise RecordRefused(view, str(error)) from error
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(repr(error)) from error
+
+
+class PostgresStore:
+    """The Postgres projection."""
+
+    name = "postgres"
+
+    def __init__(self, settings: Settings, views: Sequence[PostgresView]) -> None:
+        self._settings = settings
+        self._tables = {view.name: Table(view) for view in views}
+        self._pool: Pool | None = None
+
+    async def open(self) -> None:
+        """Connect. A transaction that a crash of Postgres loses takes its checkpoint along, and its records are read
+        again: commits need not wait for the disk.
+        """
+        await self.close()
+        with _told_apart():
+            self._pool = await connect_pool(self._settings, size=2, synchronous_commit=False)
+
+    async def close(self) -> None:
+        """Close the connections, whatever they are doing."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def round(self) -> AsyncIterator["PostgresRound"]:
+        """A transaction."""
+        async with self._connection() as connection, connection.transaction():
+            yield PostgresRound(connection, self.name, self._tables)
+
+    async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
+        """The checkpoints that there are."""
+        async with self._connection() as connection:
+            return await _read(connection, _READ, self.name, partitions)
+
+    async def begin(self, checkpoints: Checkpoints) -> None:
+        """Insert checkpoints, or raise those that are there."""
+        async with self._connection() as connection:
+            await connection.execute(_BEGIN, self.name, *_columns(checkpoints))
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        with _told_apart():
+            if self._pool is None:
+                raise StoreUnavailable("not connected")
+            async with self._pool.acquire(timeout=self._settings.query_timeout_s) as connection:
+                yield connection  # type: ignore[misc]  # a proxy that the stubs do not take for a connection
+
+
+class PostgresRound:
+    """See Round."""
+
+    def __init__(self, connection: Connection, projection: str, tables: dict[str, Table]) -> None:
+        self._connection = connection
+        self._projection = projection
+        self._tables = tables
+
+    async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
+        """Locked until the transaction ends: a worker that lost its partitions waits here, then drops its records."""
+        held = await _read(self._connection, _LOCK, self._projection, partitions)
+        if len(held) < len(partitions):
+            raise StoreEmptied(sorted(set(partitions) - held.keys()))
+        return held
+
+    async def fold(self, view: PostgresView, taken: Sequence[Taken]) -> Ready:
+        """One query for the rows."""
+        table = self._tables[view.name]
+        keyed = Keyed(view, taken)
+        with _told_apart(view.name):
+            loaded = await self._connection.fetch(table.select, list(keyed.keys))
+        folded = keyed.fold({record[0]: table.row_of(record) for record in loaded})
+        return Ready(folded.failed, partial(self._save, table, folded.rows))
+
+    async def _save(self, table: Table, changed: Mapping[str, tuple[msgspec.Struct | None, int]]) -> int:
+        """One statement for the rows that are, and seldom one for those that are no more."""
+        rows = [row for row, _ in changed.values() if row is not None]
+        gone = [key for key, (row, _) in changed.items() if row is None]
+        with _told_apart(table.name):
+            if rows:
+                await self._connection.execute(table.upsert, *table.columns_of(rows))
+            if gone:
+                await self._connection.execute(table.delete, gone)
+        return len(changed)
+
+    async def move(self, before: Checkpoints, after: Checkpoints) -> None:
+        """Move the locked checkpoints."""
+        await self._connection.execute(_MOVE, self._projection, *_columns(after))
+
+
+async def _read(
+    connection: Connection, sql: str, projection: str, partitions: Collection[Partition]
+) -> dict[Partition, Checkpoint]:
+    topics, numbers = [each.topic for each in partitions], [each.partition for each in partitions]
+    rows = await connection.fetch(sql, projection, topics, numbers)
+    return {Partition(row[0], row[1]): Checkpoint(row[2], row[3]) for row in rows}
+
+
+def _columns(checkpoints: Checkpoints) -> tuple[list[str], list[int], list[int], list[int]]:
+    return (
+        [partition.topic for partition in checkpoints],
+        [partition.partition for partition in checkpoints],
+        [checkpoint.next_offset for checkpoint in checkpoints.values()],
+        [checkpoint.position for checkpoint in checkpoints.values()],
+    )

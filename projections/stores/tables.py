@@ -1,0 +1,84 @@
+"""A view's table in Postgres, derived from its row: the statements, and rows to and from what asyncpg passes."""
+
+import types
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import asyncpg
+import msgspec
+
+from projections.views import KeyedView
+
+# Exact types of columns; whatever else a field holds is kept as JSON.
+_TYPES: Final[dict[type, str]] = {
+    str: "text",
+    int: "bigint",
+    bool: "boolean",
+    float: "double precision",
+    bytes: "bytea",
+    datetime: "timestamptz",
+}
+JSON: Final = "jsonb"
+
+_to_json = msgspec.json.Encoder()
+
+
+def column_type(annotation: Any) -> str:
+    """The Postgres type of a field."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        (annotation,) = (one for one in get_args(annotation) if one is not types.NoneType)
+    if get_origin(annotation) is Literal:
+        annotation = type(get_args(annotation)[0])
+    return _TYPES.get(annotation, JSON) if isinstance(annotation, type) else JSON
+
+
+class Table:
+    """The table of a keyed view; its first column is the key."""
+
+    def __init__(self, view: KeyedView[Any, str]) -> None:
+        self.name = view.name
+        fields = msgspec.structs.fields(view.row)
+        self.columns = {field.name: column_type(field.type) for field in fields}
+        self._json = {
+            place: msgspec.json.Decoder(field.type).decode
+            for place, field in enumerate(fields)
+            if self.columns[field.name] == JSON
+        }
+        self._make: Callable[..., msgspec.Struct] = _positional(view.row)
+        self.select, self.upsert, self.delete = _statements(view.name, self.columns)
+
+    def row_of(self, record: asyncpg.Record) -> msgspec.Struct:
+        """A row as its view knows it."""
+        if not self._json:
+            return self._make(*record)
+        values = (self._json[place](value) if place in self._json else value for place, value in enumerate(record))
+        return self._make(*values)
+
+    def columns_of(self, rows: Sequence[msgspec.Struct]) -> list[Sequence[object]]:
+        """Rows as the upsert takes them: a list for each column."""
+        columns: list[Sequence[object]] = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+        for place in self._json:
+            columns[place] = [_to_json.encode(value).decode() for value in columns[place]]
+        return columns
+
+
+def _positional(row: type[msgspec.Struct]) -> Callable[..., msgspec.Struct]:
+    """Makes a row from its values in the order of its fields."""
+    names = row.__struct_fields__
+    if row.__match_args__ == names:  # none of them keyword-only
+        return row
+    return lambda *values: row(**dict(zip(names, values, strict=True)))
+
+
+def _statements(name: str, columns: dict[str, str]) -> tuple[str, str, str]:
+    quoted = [f'"{column}"' for column in columns]
+    key, *others = quoted
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), start=1))
+    updates = ", ".join(f"{column} = excluded.{column}" for column in others)
+    select = f"select {', '.join(quoted)} from {name} where {key} = any($1::text[])"
+    upsert = (
+        f"insert into {name} ({', '.join(quoted)}) select * from unnest({arrays}) "
+        f"on conflict ({key}) do update set {updates}"
+    )
+    return select, upsert, f"delete from {name} where {key} = any($1::text[])"

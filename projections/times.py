@@ -1,0 +1,22 @@
+"""Instants as the stores number them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970, exactly: a float of seconds would round."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def milliseconds(at: datetime) -> int:
+    """Since 1970."""
+    return microseconds(at) // 1000
+
+
+def month_of(at: datetime) -> str:
+    """YYYY-MM, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m")

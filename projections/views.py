@@ -1,0 +1,59 @@
+"""What a view is: a pure fold from events to rows. It does not know who runs it, on which store, or when."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+from events.envelope import Event, Recorded
+from events.topics import Topic
+
+R = TypeVar("R", bound=msgspec.Struct)
+K = TypeVar("K", bound=Hashable)
+
+
+class View(ABC, Generic[R]):
+    """What every view declares. `name`: its table. `row`: a frozen struct with one field for each column.
+    `topics`: where `events`, the classes that it takes, come from.
+    """
+
+    name: ClassVar[str]
+    row: type[R]
+    topics: ClassVar[tuple[Topic, ...]]
+    events: ClassVar[tuple[type[Event], ...]]
+
+
+class KeyedView(View[R], Generic[R, K]):
+    """A view with one row for each key, which folds each event into the row that is there."""
+
+    @abstractmethod
+    def key(self, recorded: Recorded[Event]) -> K:
+        """The key of the row that an event goes to. All events of a key come from one partition."""
+
+    @abstractmethod
+    def project(self, row: R | None, recorded: Recorded[Event]) -> R | None:
+        """The row after an event; None: there is none. The same object when nothing changes."""
+
+
+class SeriesView(View[R]):
+    """A time series: each event gives rows of its own, and a row's key and timestamp make writing it twice once.
+
+    The fields named in `bucket` are the partition key, those in `key` follow it in the primary key.
+    """
+
+    bucket: ClassVar[tuple[str, ...]]
+    key: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def project(self, recorded: Recorded[Event]) -> Iterable["Stamped[R]"]:
+        """The rows of an event."""
+
+
+class Stamped(msgspec.Struct, Generic[R], frozen=True):
+    """A row and the timestamp, in microseconds, that it is written with: of two writes to a cell the higher wins.
+    A field that is None is not written.
+    """
+
+    row: R
+    timestamp_us: int

@@ -20,6 +20,8 @@ from projections.stores.redis import RedisStore, RedisView
 from projections.views import View
 from projections.worker import Worker, run_worker
 
+DAY_S = 24 * 3600
+
 
 def postgres_views() -> tuple[PostgresView, ...]:
     """The views in Postgres."""
@@ -28,12 +30,18 @@ def postgres_views() -> tuple[PostgresView, ...]:
 
 def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:
     """The views in Cassandra."""
-    return (SessionTimeline(), WatchHistory(Thresholds.of(settings)))
+    return (SessionTimeline(), WatchHistory(thresholds(settings)))
 
 
 def redis_views(settings: Settings) -> tuple[RedisView, ...]:
     """The views in Redis."""
-    return (ContinueWatching(Thresholds.of(settings)),)
+    bounds = {"most_rows": settings.continue_watching_max_rows, "ttl_s": settings.continue_watching_ttl_days * DAY_S}
+    return (ContinueWatching(thresholds(settings), **bounds),)
+
+
+def thresholds(settings: Settings) -> Thresholds:
+    """The thresholds that are configured."""
+    return Thresholds(**{name: getattr(settings, name) for name in Thresholds.__struct_fields__})
 
 
 class Projection(NamedTuple):

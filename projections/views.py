@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
-from typing import ClassVar, Generic, TypeVar
+from datetime import datetime
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -34,6 +35,26 @@ class KeyedView(View[R], Generic[R, K]):
     @abstractmethod
     def project(self, row: R | None, recorded: Recorded[Event]) -> R | None:
         """The row after an event; None: there is none. The same object when nothing changes."""
+
+
+class Shelf(NamedTuple):
+    """Where a row of a hash view is: the hash of a profile, and the field in it."""
+
+    profile_id: str
+    field: str
+
+
+class HashView(KeyedView[R, Shelf], Generic[R]):
+    """A keyed view whose rows are kept in one hash for each profile. `most_rows`: the oldest go first when there are
+    more. `ttl_s`: a profile that nothing happens to is forgotten.
+    """
+
+    most_rows: int
+    ttl_s: int
+
+    @abstractmethod
+    def updated_at(self, row: R) -> datetime:
+        """How old a row is."""
 
 
 class SeriesView(View[R]):

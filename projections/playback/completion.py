@@ -3,21 +3,15 @@
 import msgspec
 
 from events.playback import PlaybackCompleted, PlaybackStarted, Reported, TitleSnapshot
-from infra.settings import Settings
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules' numbers, as settings has them."""
+    """The rules' numbers, named as the settings that configure them."""
 
     bookmark_min_watched_ms: int = 60_000
     bookmark_min_watched_ratio: float = 0.05
     complete_at_ratio: float = 0.9
     resumable_min_duration_ms: int = 300_000
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Thresholds":
-        """The thresholds that are configured."""
-        return cls(**{field: getattr(settings, field) for field in cls.__struct_fields__})
 
     def enough_to_bookmark_ms(self, title: TitleSnapshot) -> int:
         """How much of a title must be watched before it replaces an older bookmark (R4)."""

@@ -7,7 +7,7 @@ changes nothing.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from events.playback import PlaybackFailed, PlaybackSeeked, Reported, ReportedEv
 from events.registry import members
 from events.topics import PLAYBACK, Topic
 from projections.playback.completion import Thresholds
-from projections.views import KeyedView
+from projections.views import HashView, Shelf
 
 State: TypeAlias = Literal["in_progress", "completed", "next_episode"]
 AnyReported: TypeAlias = Reported[Any]
@@ -67,14 +67,7 @@ class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rival: Playing | None = None
 
 
-class Shelf(NamedTuple):
-    """Where a row is: the profile's hash, and in it the series or the title."""
-
-    profile_id: str
-    field: str
-
-
-class ContinueWatching(KeyedView[Bookmark, Shelf]):
+class ContinueWatching(HashView[Bookmark]):
     """Takes reports only: a session that was granted and shows no frame changes nothing."""
 
     name: ClassVar[str] = "continue_watching"
@@ -82,8 +75,14 @@ class ContinueWatching(KeyedView[Bookmark, Shelf]):
     topics: ClassVar[tuple[Topic, ...]] = (PLAYBACK,)
     events: ClassVar[tuple[type[Event], ...]] = members(ReportedEvent)
 
-    def __init__(self, thresholds: Thresholds) -> None:
+    def __init__(self, thresholds: Thresholds, *, most_rows: int, ttl_s: int) -> None:
         self._thresholds = thresholds
+        self.most_rows = most_rows
+        self.ttl_s = ttl_s
+
+    def updated_at(self, row: Bookmark) -> datetime:
+        """When it was last watched."""
+        return row.updated_at
 
     def key(self, recorded: Recorded[Event]) -> Shelf:
         """The profile, and the series or title (R1)."""

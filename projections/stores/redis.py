@@ -16,18 +16,16 @@ from infra.redis import Redis, connect
 from infra.settings import Settings
 from projections.errors import RecordRefused, StoreEmptied, StoreUnavailable
 from projections.folding import Keyed
-from projections.playback.continue_watching import Bookmark, Shelf
 from projections.slabs import Checkpoint, Partition, Taken
 from projections.store import Checkpoints, Ready
 from projections.times import milliseconds
-from projections.views import KeyedView
+from projections.views import HashView, Shelf
 
-RedisView = KeyedView[Bookmark, Shelf]
+RedisView = HashView[Any]
 
 CHECKPOINTS: Final = "projection_checkpoint:redis"
 """A hash: "topic:partition" -> "next_offset:position"."""
 
-DAY_S: Final = 24 * 3600
 _LUA: Final = Path(__file__).parent.parent / "lua"
 
 _UNAVAILABLE: Final = (
@@ -65,7 +63,6 @@ class RedisStore:
     name = "redis"
 
     def __init__(self, settings: Settings, views: Sequence[RedisView]) -> None:
-        self._settings = settings
         self._decoders = {view.name: msgspec.json.Decoder(view.row) for view in views}
         self._client: Redis = connect(settings)
         self._set_rows = _Script("set_rows")
@@ -110,7 +107,7 @@ class RedisStore:
 
     async def load(
         self, view: RedisView, keys: Collection[Shelf], guarded: Collection[Partition]
-    ) -> tuple[dict[Shelf, Bookmark], dict[Shelf, int]]:
+    ) -> tuple[dict[Shelf, msgspec.Struct], dict[Shelf, int]]:
         """Rows and the offsets that they were folded to, in one pipeline.
 
         The checkpoints are asked for last: if they are there, Redis was not emptied before the rows were read, and a
@@ -126,7 +123,7 @@ class RedisStore:
         *replies, checkpoints = await self._run(view.name, pipeline)
         if None in checkpoints:
             raise StoreEmptied(CHECKPOINTS)
-        rows: dict[Shelf, Bookmark] = {}
+        rows: dict[Shelf, msgspec.Struct] = {}
         folded_to: dict[Shelf, int] = {}
         for shelves, values in zip(fields.values(), replies, strict=True):
             for shelf, value in zip(shelves, values, strict=True):
@@ -135,13 +132,12 @@ class RedisStore:
                     rows[shelf], folded_to[shelf] = self._decoders[view.name].decode(row), int(offset)
         return rows, folded_to
 
-    async def save(self, view: RedisView, rows: dict[Shelf, tuple[Bookmark, int]]) -> int:
+    async def save(self, view: RedisView, rows: dict[Shelf, tuple[msgspec.Struct, int]]) -> int:
         """Set rows, in one pipeline, a profile at a time."""
         changes: dict[str, list[bytes | str | int]] = {}
         for shelf, (row, offset) in rows.items():
-            value = b"%d:%d:%b" % (offset, milliseconds(row.updated_at), _encode(row))
+            value = b"%d:%d:%b" % (offset, milliseconds(view.updated_at(row)), _encode(row))
             changes.setdefault(hash_of(view.name, shelf.profile_id), []).extend((shelf.field, offset, value))
-        ttl_s, most_rows = self._settings.continue_watching_ttl_days * DAY_S, self._settings.continue_watching_max_rows
 
         if not changes:
             return 0
@@ -149,7 +145,7 @@ class RedisStore:
         def pipeline() -> Pipeline:
             filled = self._client.pipeline(transaction=False)
             for name, change in changes.items():
-                filled.evalsha(self._set_rows.sha, 1, name, ttl_s, most_rows, *change)
+                filled.evalsha(self._set_rows.sha, 1, name, view.ttl_s, view.most_rows, *change)
             return filled
 
         try:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from fastapi import FastAPI
 
 from commands.app import create_app
@@ -118,7 +118,7 @@ async def recorded_at(live: Settings, reply: httpx.Response) -> list[Recorded[Ev
         place = TopicPartition(PLAYBACK.name, position.partition)
         consumer.assign([place])
         consumer.seek(place, max(0, position.position - 4))
-        records = []
+        records: list[ConsumerRecord[bytes, bytes]] = []
         while not records or records[-1].offset < position.position:
             records += (await consumer.getmany(timeout_ms=500)).get(place, [])
         return [REGISTRY.decode(record.value) for record in records if record.offset <= position.position]

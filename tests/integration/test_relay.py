@@ -76,7 +76,8 @@ async def caught_up(live: Settings, postgres: Pool) -> dict[int, list[int]]:
     """What is on Kafka once all that is in the log is."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            heads = dict(await postgres.fetch("select partition, position from partition_head"))
+            rows = await postgres.fetch("select partition, position from partition_head")
+            heads = {row["partition"]: row["position"] for row in rows}
             positions = await relayed(live)
             if all(max(positions[partition], default=0) == head for partition, head in heads.items()):
                 return positions

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from events.refusals import Refusal
+from infra.telemetry import CORRELATION_HEADER
 
 __all__ = ["Problem", "ProblemKind", "Problems", "Refusal", "install", "response_of"]
 
@@ -109,4 +110,6 @@ async def _http(request: Request, exc: Exception) -> Response:
 
 
 async def _failed(request: Request, _: Exception) -> Response:
-    return response_of(Problem(INTERNAL, "The failure was logged under this correlation id.", request.url.path))
+    correlation_id = str(request.scope.get("correlation_id", ""))
+    problem = Problem(INTERNAL, "The failure was logged under this correlation id.", request.url.path)
+    return response_of(problem, {CORRELATION_HEADER: correlation_id})

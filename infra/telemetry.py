@@ -71,15 +71,20 @@ class CorrelationMiddleware:
         scope["correlation_id"] = correlation_id
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         began = monotonic_s()
+        status = 500  # what is raised instead of sent is answered by problems.py, outside of all middleware
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (self._header, correlation_id.encode("latin-1"))]
-                REQUESTS.labels(scope["method"], message["status"]).inc()
-                LATENCY.labels(scope["method"]).observe(monotonic_s() - began)
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            REQUESTS.labels(scope["method"], status).inc()
+            LATENCY.labels(scope["method"]).observe(monotonic_s() - began)
 
     def _given(self, scope: Scope) -> str | None:
         for name, value in scope["headers"]:

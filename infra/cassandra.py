@@ -8,7 +8,7 @@ from typing import Any
 from cassandra import ConsistencyLevel
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, ResponseFuture, Session
 from cassandra.io.libevreactor import LibevConnection
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import Statement, dict_factory
 
 from infra.clock import utc_now
@@ -79,6 +79,8 @@ def _cluster(settings: Settings) -> Cluster:
         connection_class=LibevConnection,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=settings.query_timeout_s,
+        # The driver's own would wait up to ten minutes more after a long outage. None: never give up.
+        reconnection_policy=ConstantReconnectionPolicy(settings.store_connect_retry_s, max_attempts=None),
     )
 
 

@@ -70,6 +70,19 @@ async def test_continue_watching_offers_what_is_unfinished(
     assert ids((await query_api.get(f"{path}?limit=1", who=OPERATOR)).json()["items"], "title_id") == ["newer"]
 
 
+@pytest.mark.parametrize("query", ["", "?limit=1", "?limit=100"])
+async def test_the_short_way_answers_what_the_route_answers(
+    stores: Stores, query_api: QueryApi, profile_id: str, query: str
+) -> None:
+    await stores.continue_watching(profile_id, "older", 1_000, name="Ünïcode: {braces}")
+    await stores.continue_watching(profile_id, "newer", 2_000, series_id="made-up", season_number=1, episode_number=2)
+    path = f"/v1/profiles/{profile_id}/continue-watching{query}"
+    short = await query_api.get(path, who=viewer(profile_id))
+    route = await query_api.get(path, who=viewer(profile_id), position="catalog.events:0:0")  # not this view's
+    assert (short.status_code, short.content) == (route.status_code, route.content)
+    assert short.headers["content-type"] == route.headers["content-type"]
+
+
 async def test_a_profile_that_watched_nothing_has_empty_views(query_api: QueryApi, profile_id: str) -> None:
     for view in ("continue-watching", "watch-history?limit=5"):
         pages = await query_api.get(f"/v1/profiles/{profile_id}/{view}", who=viewer(profile_id))

@@ -1,0 +1,48 @@
+"""Reads that share round trips, of a Redis that takes connections and never answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.exceptions
+
+from infra import redis as redis_client
+from infra.clock import monotonic_s
+from infra.settings import Settings
+from query_api.redis_reads import RedisReads
+
+TIMEOUT_S = 0.2
+READS_IN_A_ROUND_TRIP = 4
+
+
+@pytest.fixture
+async def reads() -> AsyncIterator[RedisReads]:
+    forever = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await forever.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as hanging:
+        port = hanging.sockets[0].getsockname()[1]
+        client = redis_client.connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0", query_timeout_s=TIMEOUT_S))
+        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
+        yield reads
+        await reads.close()
+        forever.set()
+
+
+async def test_a_redis_that_hangs_keeps_nobody_waiting_in_line(reads: RedisReads) -> None:
+    began_s = monotonic_s()
+    asked = [reads.values(f"key-{number}") for number in range(20 * READS_IN_A_ROUND_TRIP)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {redis.exceptions.TimeoutError}
+    assert monotonic_s() - began_s < 5 * TIMEOUT_S  # in line, one after another, they would take 20
+
+
+async def test_reads_that_fail_do_not_fail_those_that_come_after(reads: RedisReads) -> None:
+    for _ in range(2):
+        began_s = monotonic_s()
+        with pytest.raises(redis.exceptions.TimeoutError):
+            await reads.values("key")
+        assert monotonic_s() - began_s >= TIMEOUT_S / 2  # it was asked, and waited for

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from fastapi import FastAPI
 
 from commands.bodies import BodyLimitMiddleware
@@ -20,11 +19,12 @@ from infra import problems, redis
 from infra.authentication import BearerAuthentication
 from infra.clock import utc_now
 from infra.event_log import EventLog
+from infra.http_server import serve
 from infra.openapi import document_refusals
 from infra.postgres import connect_pool
 from infra.publisher import Publisher
 from infra.settings import Settings
-from infra.telemetry import CorrelationMiddleware, configure_logs, probes
+from infra.telemetry import CorrelationMiddleware, probes
 from infra.tokens import Tokens
 
 
@@ -79,17 +79,5 @@ async def _missing(app: FastAPI) -> dict[str, str]:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests in hand are answered first."""
-    configure_logs(settings)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.commands_port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        limit_concurrency=settings.http_max_concurrency,
-        timeout_keep_alive=settings.http_keep_alive_s,
-        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
-    )
+    """Serve the commands API until a signal."""
+    serve(create_app(settings), settings, port=settings.commands_port)

@@ -1,21 +1,19 @@
 """The query API: what it serves, and how it refuses."""
 
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import uvicorn
 from fastapi import FastAPI
 
 from infra import authentication, cursors, problems
 from infra.authentication import BearerAuthentication
+from infra.http_server import serve
 from infra.openapi import document_refusals
 from infra.positions import BadPosition
 from infra.problems import Problems
 from infra.settings import Settings
-from infra.telemetry import CorrelationMiddleware, configure_logs, probes
+from infra.telemetry import CorrelationMiddleware, probes
 from infra.tokens import Tokens
 from query_api import authorization, catalog, dead_letters, dependencies, read_your_writes, stores
 from query_api.playback import continue_watching, session_timeline, sessions, watch_history
@@ -71,20 +69,5 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
-    configure_logs(settings)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has drained: a clean end
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.query_port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        limit_concurrency=settings.http_max_concurrency,
-        timeout_keep_alive=settings.http_keep_alive_s,
-        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
-    )
-    uvicorn.Server(config).run()
+    """Serve the query API until a signal."""
+    serve(create_app(settings), settings, port=settings.query_port)

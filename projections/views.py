@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
 from datetime import datetime
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,10 +19,10 @@ class View(ABC, Generic[R]):
     `topics`: where `events`, the classes that it takes, come from.
     """
 
-    name: ClassVar[str]
+    name: str
     row: type[R]
-    topics: ClassVar[tuple[Topic, ...]]
-    events: ClassVar[tuple[type[Event], ...]]
+    topics: tuple[Topic, ...]
+    events: tuple[type[Event], ...]
 
 
 class KeyedView(View[R], Generic[R, K]):
@@ -63,8 +63,8 @@ class SeriesView(View[R]):
     The fields named in `bucket` are the partition key, those in `key` follow it in the primary key.
     """
 
-    bucket: ClassVar[tuple[str, ...]]
-    key: ClassVar[tuple[str, ...]]
+    bucket: tuple[str, ...]
+    key: tuple[str, ...]
 
     @abstractmethod
     def project(self, recorded: Recorded[Event]) -> Iterable["Stamped[R]"]:

@@ -1,7 +1,7 @@
 """Catalog titles in Postgres: movies, series with their seasons, and episodes, as editors published them."""
 
 from datetime import datetime
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from events.catalog import CatalogEvent, EpisodePublished, MoviePublished, SeasonAdded, SeriesPublished
 from events.envelope import Event, Recorded
 from events.registry import members
-from events.topics import CATALOG, Topic
+from events.topics import CATALOG
 from events.types import Availability
 from projections.views import KeyedView
 
@@ -47,10 +47,10 @@ class CatalogTitle(msgspec.Struct, frozen=True, kw_only=True):
 class CatalogTitles(KeyedView[CatalogTitle, str]):
     """What was published last under an id is what the row says; published_at stays what it was at first."""
 
-    name: ClassVar[str] = "catalog_titles"
+    name = "catalog_titles"
     row = CatalogTitle
-    topics: ClassVar[tuple[Topic, ...]] = (CATALOG,)
-    events: ClassVar[tuple[type[Event], ...]] = members(CatalogEvent)
+    topics = (CATALOG,)
+    events = members(CatalogEvent)
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The title, or the series."""

@@ -1,13 +1,12 @@
 """Dead letters in Postgres: the records of every topic and store that a projection could not take."""
 
 from datetime import datetime
-from typing import ClassVar
 
 import msgspec
 
 from events.envelope import Event, Recorded
 from events.operations import RecordDeadLettered
-from events.topics import DEAD_LETTERS, Topic
+from events.topics import DEAD_LETTERS
 from projections.views import KeyedView
 
 
@@ -28,10 +27,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 class DeadLetters(KeyedView[DeadLetter, str]):
     """One row for each record and projection; a letter that is sent again says the same."""
 
-    name: ClassVar[str] = "dead_letters"
+    name = "dead_letters"
     row = DeadLetter
-    topics: ClassVar[tuple[Topic, ...]] = DEAD_LETTERS
-    events: ClassVar[tuple[type[Event], ...]] = (RecordDeadLettered,)
+    topics = DEAD_LETTERS
+    events = (RecordDeadLettered,)
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The event's id, which names projection, topic, partition and offset."""

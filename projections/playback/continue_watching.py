@@ -7,7 +7,7 @@ changes nothing.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from events.envelope import Event, Recorded
 from events.playback import PlaybackFailed, PlaybackSeeked, Reported, ReportedEvent
 from events.registry import members
-from events.topics import PLAYBACK, Topic
+from events.topics import PLAYBACK
 from projections.playback.completion import Thresholds
 from projections.views import HashView, Shelf
 
@@ -70,10 +70,10 @@ class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ContinueWatching(HashView[Bookmark]):
     """Takes reports only: a session that was granted and shows no frame changes nothing."""
 
-    name: ClassVar[str] = "continue_watching"
+    name = "continue_watching"
     row = Bookmark
-    topics: ClassVar[tuple[Topic, ...]] = (PLAYBACK,)
-    events: ClassVar[tuple[type[Event], ...]] = members(ReportedEvent)
+    topics = (PLAYBACK,)
+    events = members(ReportedEvent)
 
     def __init__(self, thresholds: Thresholds, *, most_rows: int, ttl_s: int) -> None:
         self._thresholds = thresholds
@@ -116,11 +116,11 @@ class ContinueWatching(HashView[Bookmark]):
     def _challenged(self, row: Bookmark, event: AnyReported, playing: Playing) -> Bookmark | None:
         """The row after progress of another session than the one that holds it."""
         title = event.session.title
-        if (playing.at, playing.session_started_at, playing.seq) < (row.updated_at, row.session_started_at, row.seq):
-            return row  # R2
+        if _order(playing) < _order(_in_hand(row)):
+            return _with_rival(row, playing)  # R2
         taken = self._thresholds.completes(event) or self._thresholds.is_resumable(title)
         if not taken or playing.watched_ms < self._thresholds.enough_to_bookmark_ms(title):
-            return replace(row, rival=playing)  # R4, R5
+            return _with_rival(row, playing)  # R4, R5
         return self._bookmark(event, playing, replace(row, rival=_in_hand(row)))
 
 
@@ -142,6 +142,18 @@ def _in_hand(row: Bookmark) -> Playing:
         at=row.updated_at,
         watched_ms=row.watched_ms,
     )
+
+
+def _order(playing: Playing) -> tuple[datetime, datetime, int]:
+    return playing.at, playing.session_started_at, playing.seq
+
+
+def _with_rival(row: Bookmark, playing: Playing) -> Bookmark:
+    """The row, remembering how far a session has come that does not hold it; of several, the latest."""
+    rival = row.rival
+    if rival is not None and rival.session_id != playing.session_id and _order(playing) < _order(rival):
+        return row
+    return replace(row, rival=playing)
 
 
 def _advanced(before: Playing | None, event: AnyReported, at: datetime) -> Playing:

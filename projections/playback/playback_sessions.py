@@ -1,7 +1,7 @@
 """Playback sessions in Postgres: one row a session, right whatever order a player's reports arrive in."""
 
 from datetime import datetime
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from events.playback import (
     SessionSnapshot,
 )
 from events.registry import members
-from events.topics import PLAYBACK, Topic
+from events.topics import PLAYBACK
 from projections.playback.seen import with_seq
 from projections.views import KeyedView
 
@@ -78,10 +78,10 @@ class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
 class PlaybackSessions(KeyedView[PlaybackSession, str]):
     """Counts each (session, seq) once; of what can change, the highest seq says how it is."""
 
-    name: ClassVar[str] = "playback_sessions"
+    name = "playback_sessions"
     row = PlaybackSession
-    topics: ClassVar[tuple[Topic, ...]] = (PLAYBACK,)
-    events: ClassVar[tuple[type[Event], ...]] = members(PlaybackEvent)
+    topics = (PLAYBACK,)
+    events = members(PlaybackEvent)
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The session."""
@@ -131,9 +131,9 @@ def _position_ms(event: PlaybackStarted | Reported) -> int:  # type: ignore[type
 
 def _with_state(row: PlaybackSession, event: Event, seq: int) -> PlaybackSession:
     state = STATES.get(type(event))
-    if state is None or seq < row.state_seq or row.ended_seq is not None:  # an ended session is never revived
+    if state is None or seq < row.state_seq:
         return row
-    return replace(row, state=state, state_seq=seq)
+    return replace(row, state=state if row.ended_seq is None else "ended", state_seq=seq)  # never revived
 
 
 def _with_outcome(row: PlaybackSession, recorded: Recorded[Event], seq: int) -> PlaybackSession:

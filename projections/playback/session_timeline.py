@@ -1,14 +1,13 @@
 """A session's timeline in Cassandra: everything that was reported in it, as it was reported, in order."""
 
 from datetime import datetime
-from typing import ClassVar
 
 import msgspec
 
 from events.envelope import Event, Recorded
 from events.playback import PlaybackEvent, PlaybackStarted, Reported
 from events.registry import members
-from events.topics import PLAYBACK, Topic
+from events.topics import PLAYBACK
 from projections.times import microseconds
 from projections.views import SeriesView, Stamped
 
@@ -43,12 +42,12 @@ _kept = msgspec.json.Decoder(_Kept)
 class SessionTimeline(SeriesView[TimelineEntry]):
     """A row an event; a resend is the same row."""
 
-    name: ClassVar[str] = "session_timeline"
+    name = "session_timeline"
     row = TimelineEntry
-    bucket: ClassVar[tuple[str, ...]] = ("session_id",)
-    key: ClassVar[tuple[str, ...]] = ("seq", "event_type")
-    topics: ClassVar[tuple[Topic, ...]] = (PLAYBACK,)
-    events: ClassVar[tuple[type[Event], ...]] = members(PlaybackEvent)
+    bucket = ("session_id",)
+    key = ("seq", "event_type")
+    topics = (PLAYBACK,)
+    events = members(PlaybackEvent)
 
     def project(self, recorded: Recorded[Event]) -> list[Stamped[TimelineEntry]]:
         """The entry of an event."""

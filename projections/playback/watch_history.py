@@ -1,14 +1,14 @@
 """Watch history in Cassandra: the sessions of a profile, a bucket for each month, newest first."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 
 from events.envelope import Event, Recorded
 from events.playback import PlaybackEvent, PlaybackStarted, Reported
 from events.registry import members
-from events.topics import PLAYBACK, Topic
+from events.topics import PLAYBACK
 from projections.playback.completion import Thresholds
 from projections.times import microseconds, month_of
 from projections.views import SeriesView, Stamped
@@ -42,12 +42,12 @@ class WatchHistory(SeriesView[WatchedSession]):
     order they come; microseconds of one session's start leave room for all of its seqs.
     """
 
-    name: ClassVar[str] = "watch_history"
+    name = "watch_history"
     row = WatchedSession
-    bucket: ClassVar[tuple[str, ...]] = ("profile_id", "month")
-    key: ClassVar[tuple[str, ...]] = ("started_at", "session_id")
-    topics: ClassVar[tuple[Topic, ...]] = (PLAYBACK,)
-    events: ClassVar[tuple[type[Event], ...]] = members(PlaybackEvent)
+    bucket = ("profile_id", "month")
+    key = ("started_at", "session_id")
+    topics = (PLAYBACK,)
+    events = members(PlaybackEvent)
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds

@@ -1,0 +1,209 @@
+"""Continue watching: the rules of the domain's page, each by its number, and what each report does to a row."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events import playback as p
+from events.envelope import Envelope, Event
+from projections.playback.completion import Thresholds
+from projections.playback.continue_watching import Bookmark, ContinueWatching
+from projections.views import Shelf
+from tests.builders import EVENING, MINUTE_MS, episode, movie, recorded, reported, session
+from tests.projections.folds import project, rows_after
+from tests.projections.playback.test_session_timeline import REPORTS
+
+VIEW = ContinueWatching(Thresholds(), most_rows=200, ttl_s=1)
+HOUR = timedelta(hours=1)
+TODAY = session("today", title=movie())
+LATER = session("later", title=movie(), started_at=EVENING + HOUR)
+
+
+def watched(of: p.SessionSnapshot, *, minutes: int, begin_ms: int = 0, first_seq: int = 0) -> list[Envelope[Event]]:
+    """A session that plays for some minutes, with a report each minute."""
+    return [
+        reported(
+            p.Started if minute == 0 and first_seq == 0 else p.Heartbeat,
+            first_seq + minute,
+            of=of,
+            position_ms=begin_ms + minute * MINUTE_MS,
+            time=of.started_at + timedelta(minutes=first_seq + minute),
+        )
+        for minute in range(minutes + 1)
+    ]
+
+
+def after(*events: Envelope[Event]) -> Bookmark:
+    row = project(VIEW, events)
+    assert isinstance(row, Bookmark)
+    return row
+
+
+@pytest.mark.parametrize("report", list(p.EVENT_OF), ids=lambda report: report.__name__)
+def test_a_report_moves_the_bookmark_of_its_session(report: type[p.Report]) -> None:
+    row = after(reported(report, 4, **REPORTS.get(report, {})))
+    state = "completed" if report is p.Completed else "in_progress"
+    assert (row.position_ms, row.updated_at, row.seq, row.state) == (40_000, EVENING + timedelta(seconds=40), 4, state)
+
+
+def test_r1_a_film_has_its_own_row_and_a_series_one_for_all_episodes() -> None:
+    keys = [VIEW.key(recorded(reported(of=session(title=title)))) for title in (movie(), episode(1), episode(2))]
+    assert keys == [Shelf("profile-1", "night-of-the-living-dead"), *2 * [Shelf("profile-1", "harbour")]]
+
+
+def test_r1_the_next_episode_takes_its_series_row_over() -> None:
+    first, second = (session(f"s{n}", title=episode(n), started_at=EVENING + n * HOUR) for n in (1, 2))
+    row = after(*watched(first, minutes=5), *watched(second, minutes=2))
+    assert (row.title_id, row.position_ms, row.session_id) == ("harbour-s1e2", 2 * MINUTE_MS, "s2")
+
+
+def test_r2_the_later_of_two_sessions_wins_whichever_is_reported_first() -> None:
+    early, late = watched(TODAY, minutes=5), watched(LATER, minutes=9)
+    for row in (after(*early, *late), after(*late, *early)):
+        assert (row.session_id, row.position_ms) == ("later", 9 * MINUTE_MS)
+
+
+def test_r2_at_the_same_time_the_session_that_started_later_wins() -> None:
+    tied = session("tied", started_at=EVENING + timedelta(minutes=1))
+    events = watched(TODAY, minutes=5), watched(tied, minutes=4)
+    assert after(*events[0], *events[1]).session_id == "tied"
+    assert after(*events[1], *events[0]).session_id == "tied"
+
+
+def test_r3_within_a_session_seq_orders_and_not_time() -> None:
+    late = reported(p.Paused, 9, of=TODAY, position_ms=7 * MINUTE_MS, time=EVENING)
+    stale = reported(p.Heartbeat, 8, of=TODAY, position_ms=6 * MINUTE_MS, time=EVENING + HOUR)
+    assert after(*watched(TODAY, minutes=5), late, stale).position_ms == 7 * MINUTE_MS
+
+
+def test_r4_opening_a_title_and_backing_out_does_not_lose_the_place() -> None:
+    opened = [reported(p.Started, 0, of=LATER, position_ms=0), reported(p.Stopped, 1, of=LATER, position_ms=10_000)]
+    row = after(*watched(TODAY, minutes=20), *opened)
+    assert (row.session_id, row.position_ms) == ("today", 20 * MINUTE_MS)
+
+
+def test_r4_a_minute_watched_takes_the_bookmark_over() -> None:
+    before = watched(TODAY, minutes=20)
+    assert after(*before, *watched(LATER, minutes=1)).session_id == "later"
+
+
+def test_r4_of_a_short_title_five_percent_are_enough() -> None:
+    short = movie(duration_ms=10 * MINUTE_MS, credits_start_ms=None)
+    first, second = session("first", title=short), session("second", title=short, started_at=EVENING + HOUR)
+    opened = [
+        reported(p.Started, 0, of=second, position_ms=0, time=EVENING + HOUR),
+        reported(p.Heartbeat, 1, of=second, position_ms=30_000, time=EVENING + HOUR + timedelta(seconds=30)),
+    ]
+    assert after(*watched(first, minutes=5), *opened).session_id == "second"
+
+
+def test_r4_a_jump_is_not_watched() -> None:
+    jumped = [
+        reported(p.Started, 0, of=LATER, position_ms=0),
+        reported(p.Seeked, 1, of=LATER, from_ms=10_000, position_ms=60 * MINUTE_MS),
+        reported(p.Heartbeat, 2, of=LATER, position_ms=60 * MINUTE_MS + 10_000),
+    ]
+    row = after(*watched(TODAY, minutes=20), *jumped)
+    assert (row.session_id, row.rival and row.rival.watched_ms) == ("today", 20_000)
+
+
+def test_r4_a_position_that_moves_faster_than_players_play_was_not_watched() -> None:
+    leapt = [reported(p.Started, 0, of=LATER, position_ms=0), reported(p.Heartbeat, 1, of=LATER, position_ms=MINUTE_MS)]
+    assert after(*watched(TODAY, minutes=20), *leapt).session_id == "today"
+
+
+def test_r4_a_title_never_watched_before_has_a_row_at_once() -> None:
+    assert after(reported(p.Started, 0, of=TODAY)).state == "in_progress"
+
+
+def test_two_devices_at_once_the_later_event_wins() -> None:
+    tv, phone = session("tv"), session("phone", started_at=EVENING + timedelta(minutes=3))
+    row = after(*watched(tv, minutes=5), *watched(phone, minutes=5, begin_ms=30 * MINUTE_MS))
+    assert row.session_id == "phone"
+    row = after(
+        *watched(tv, minutes=5),
+        *watched(phone, minutes=5, begin_ms=30 * MINUTE_MS),
+        *watched(tv, minutes=0, first_seq=9, begin_ms=9 * MINUTE_MS),
+    )
+    assert (row.session_id, row.position_ms) == ("tv", 9 * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("title", "position_ms", "state"),
+    [
+        (movie(credits_start_ms=None), int(96 * MINUTE_MS * 0.9) - 1, "in_progress"),
+        (movie(credits_start_ms=None), int(96 * MINUTE_MS * 0.9), "completed"),
+        (movie(), 94 * MINUTE_MS - 1, "in_progress"),
+        (movie(), 94 * MINUTE_MS, "completed"),
+    ],
+)
+def test_r5_a_title_is_complete_at_its_credits_or_at_ninety_percent(
+    title: p.TitleSnapshot, position_ms: int, state: str
+) -> None:
+    assert after(reported(p.Heartbeat, 1, of=session(title=title), position_ms=position_ms)).state == state
+
+
+def test_r5_a_title_under_five_minutes_never_resumes() -> None:
+    short = session(title=movie(duration_ms=5 * MINUTE_MS - 1, credits_start_ms=None))
+    assert project(VIEW, watched(short, minutes=3)) is None
+    assert after(*watched(short, minutes=4), reported(p.Completed, 9, of=short)).state == "completed"
+
+
+def test_r5_a_short_episode_does_not_take_its_series_row_over() -> None:
+    extra = session("extra", title=episode(9, duration_ms=3 * MINUTE_MS), started_at=EVENING + HOUR)
+    row = after(*watched(session("s1", title=episode(1)), minutes=9), *watched(extra, minutes=2))
+    assert (row.title_id, row.position_ms) == ("harbour-s1e1", 9 * MINUTE_MS)
+
+
+def test_r6_a_completed_episode_offers_the_next_from_its_beginning() -> None:
+    first = session(title=episode(1))
+    row = after(*watched(first, minutes=37), reported(p.Stopped, 99, of=first, position_ms=40 * MINUTE_MS))
+    assert (row.title_id, row.state, row.next_title_id, row.position_ms) == (
+        "harbour-s1e1",
+        "next_episode",
+        "harbour-s1e2",
+        0,
+    )
+
+
+def test_r6_the_last_episode_is_completed() -> None:
+    last = session(title=episode(8, next_title_id=None))
+    assert after(*watched(last, minutes=37)).state == "completed"
+
+
+def test_r8_watching_again_keeps_the_play_count() -> None:
+    again = session("again", started_at=EVENING + 24 * HOUR)
+    row = after(*watched(TODAY, minutes=95), *watched(again, minutes=10))
+    assert (row.session_id, row.state, row.play_count) == ("again", "in_progress", 1)
+    row = after(*watched(TODAY, minutes=95), *watched(again, minutes=95))
+    assert (row.state, row.play_count) == ("completed", 2)
+
+
+def test_r8_a_session_completes_once() -> None:
+    back = reported(p.Seeked, 200, of=TODAY, from_ms=95 * MINUTE_MS, position_ms=0)
+    again = watched(TODAY, minutes=95, first_seq=201)
+    row = after(*watched(TODAY, minutes=95), back, *again)
+    assert (row.state, row.play_count) == ("completed", 1)
+
+
+def test_r9_a_fatal_error_changes_nothing() -> None:
+    failed = recorded(reported(p.Failed, 99, of=TODAY, code="E1", fatal=True, position_ms=0))
+    row = after(*watched(TODAY, minutes=5))
+    assert VIEW.project(row, failed) is row
+    assert VIEW.project(None, failed) is None
+
+
+@given(st.permutations(watched(TODAY, minutes=6) * 2))
+def test_a_session_s_reports_in_any_order_leave_its_last_position(events: list[Any]) -> None:
+    row = after(*events)
+    assert (row.position_ms, row.seq, row.updated_at) == (6 * MINUTE_MS, 6, EVENING + timedelta(minutes=6))
+
+
+@given(st.sets(st.integers(0, 14)))
+async def test_the_row_is_the_same_in_any_slabs(splits: set[int]) -> None:
+    events = [*watched(TODAY, minutes=4), *watched(LATER, minutes=5)]
+    rows = await rows_after(VIEW, events, splits)
+    assert rows == {Shelf("profile-1", "night-of-the-living-dead"): after(*events)}

@@ -1,0 +1,91 @@
+"""What holds for every view: a record applied twice is applied once, and any slabs give what a replay gives."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events import playback as p
+from events.envelope import Envelope, Event
+from events.registry import type_of
+from infra.settings import Settings
+from projections.app import cassandra_views, postgres_views, redis_views
+from projections.stores.memory import AnyView
+from tests.builders import (
+    episode,
+    episode_published,
+    movie_published,
+    playback_started,
+    record_dead_lettered,
+    recorded,
+    reported,
+    season_added,
+    series_published,
+    session,
+)
+from tests.projections.folds import rows_after
+
+SETTINGS = Settings()
+VIEWS: list[AnyView] = [*postgres_views(), *cassandra_views(SETTINGS), *redis_views(SETTINGS)]
+every_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+
+FILM, PILOT = session("film"), session("pilot", title=episode(1))
+HISTORIES: dict[str, list[Envelope[Event]]] = {
+    "playback.events": [
+        playback_started(FILM),
+        reported(p.Started, 0, of=FILM, startup_ms=600),
+        playback_started(PILOT),
+        reported(p.Heartbeat, 1, of=FILM),
+        reported(p.Heartbeat, 3, of=PILOT, position_ms=1_000_000),
+        reported(p.Paused, 2, of=PILOT),
+        reported(p.Seeked, 3, of=FILM, from_ms=20_000, position_ms=2_000_000),
+        reported(p.Failed, 2, of=FILM, code="E1"),
+        reported(p.Completed, 4, of=PILOT, position_ms=2_400_000),
+        reported(p.Stopped, 9, of=FILM, position_ms=2_100_000),
+    ],
+    "catalog.events": [
+        movie_published("heat"),
+        series_published(),
+        season_added(1),
+        episode_published(1),
+        season_added(2),
+        movie_published("ran"),
+        episode_published(1, name="Pilot"),
+        series_published(name="Harbor"),
+    ],
+    "catalog.events.dlq": [record_dead_lettered(offset=offset) for offset in (1, 2, 3, 2)],
+}
+
+
+def history_of(view: AnyView) -> list[Envelope[Event]]:
+    return HISTORIES[view.topics[0].name]
+
+
+@every_view
+def test_a_view_is_named_once_and_its_events_come_from_its_topics(view: AnyView) -> None:
+    assert [other.name for other in VIEWS].count(view.name) == 1
+    contexts = {topic.name.partition(".")[0] for topic in view.topics}
+    assert {type_of(event).partition(".")[0] for event in view.events} <= contexts | {"operations"}
+
+
+@every_view
+@given(splits=st.sets(st.integers(0, 12)))
+async def test_any_slabs_give_what_a_replay_gives(view: AnyView, splits: set[int]) -> None:
+    history = history_of(view)
+    assert await rows_after(view, history, splits) == await rows_after(view, history)
+
+
+@every_view
+@given(data=st.data())
+async def test_a_record_given_twice_is_applied_once(view: AnyView, data: Any) -> None:
+    history = history_of(view)
+    places = data.draw(st.lists(st.sampled_from(range(len(history))), max_size=4))
+    twice = [event for at, event in enumerate(history) for _ in range(1 + places.count(at))]
+    assert await rows_after(view, twice) == await rows_after(view, history)
+
+
+@every_view
+def test_a_row_is_frozen_and_equal_by_value(view: AnyView) -> None:
+    assert view.row.__struct_config__.frozen
+    assert {type(recorded(event).data) for event in history_of(view)} & set(view.events)

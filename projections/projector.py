@@ -4,6 +4,7 @@ what arrives, until it is told to drain. Faust drives it through projections/con
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -56,7 +57,7 @@ class Projector(Generic[V]):
         self._applied: dict[Partition, int] = {}
         self._work = asyncio.Event()
         self._open = False
-        self._draining = False
+        self._draining = asyncio.Event()
         self._done = asyncio.Event()
         self.joined = False
         self.trouble: str | None = None
@@ -100,7 +101,7 @@ class Projector(Generic[V]):
     async def run(self) -> None:
         """Apply what arrives until drained. Raises what is neither a record's nor the store's passing trouble."""
         try:
-            while not self._draining:
+            while not self._draining.is_set():
                 if self._unplaced:
                     await self._place(frozenset(self._unplaced))
                 elif batch := self._current(self._inbox.take()):
@@ -110,14 +111,14 @@ class Projector(Generic[V]):
                     if not self._inbox.records and not self._unplaced:
                         await self._work.wait()
         except StoreUnavailable:
-            if not self._draining:
+            if not self._draining.is_set():
                 raise
         finally:
             self._done.set()
 
     async def drain(self) -> None:
         """End run() after the batch in hand, and mirror the offsets a last time."""
-        self._draining = True
+        self._draining.set()
         self._work.set()
         await self._done.wait()
         await self.mirror()
@@ -222,10 +223,11 @@ class Projector(Generic[V]):
                     self._open = True
                 result = await action()
             except StoreUnavailable as error:
-                if self._draining:
+                if self._draining.is_set():
                     raise
                 self._note_trouble(error, pause_s)
-                await asyncio.sleep(pause_s)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._draining.wait(), pause_s)
                 pause_s = min(2 * pause_s, self._settings.store_retry_max_s)
                 action = again or action
             else:

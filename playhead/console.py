@@ -5,6 +5,9 @@ from rich.console import Console
 
 out = Console()
 err = Console(stderr=True)
+WIDTH_OF_FILES = 140
+if not out.is_terminal:
+    out.width = WIDTH_OF_FILES  # where nothing tells how wide it is, tables are not cut off at 80 columns
 
 
 def say(line: str) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from infra.local import SERVERS, LocalServerError, LocalServers
 from infra.settings import Settings, settings
+from playhead import processes
 from playhead.console import fail, out, say
 
 Server = StrEnum("Server", {name.upper(): name for name in SERVERS})  # type: ignore[misc]  # mypy wants literals
@@ -32,7 +33,9 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop what `playhead up` started here; the data stays."""
+    """Stop what `playhead up` and `playhead demo --keep` started here; the data stays."""
+    for name in processes.end(settings()):
+        say(f"{name}: stopped")
     try:
         servers_of(settings()).down()
     except LocalServerError as error:

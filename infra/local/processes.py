@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,12 +28,13 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Launch:
-    """How one server is started and asked to end."""
+    """How one server is started and asked to end. `environment`: all of it; None: that of this process."""
 
     command: tuple[str, ...]
     directory: Path
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def spawn(launch: Launch, log: Path) -> Mark:
             process = subprocess.Popen(
                 launch.command,
                 cwd=launch.directory,
+                env=launch.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,121 @@
+"""The end of the demo: one viewer as the API shows them, what was acknowledged against what is held, and what next."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from rich.table import Table
+
+from infra.settings import MIB
+from playhead.console import out, say
+from playhead.demo.comparison import MOST_SHOWN, Compared
+from playhead.demo.freshness import Freshness
+from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
+from playhead.demo.ledger import AcknowledgedSession, Ledger
+from playhead.demo.reference import Rules
+from playhead.processes import COMMANDS, QUERY_API, Fleet
+
+MOST_HISTORY: Final = 8
+
+
+def most_interesting(ledger: Ledger, rules: Rules) -> str:
+    """The first profile that finished an episode and used two devices; else one that comes near."""
+    profiles = [profile_id for profile_id in ledger.profiles() if not profile_id.endswith("-probe")]
+    return max(profiles, key=lambda profile_id: _interest(ledger.of_profile(profile_id), rules))
+
+
+def _interest(sessions: Sequence[AcknowledgedSession], rules: Rules) -> tuple[bool, bool]:
+    finished = any(
+        session.title.series_id and rules.completes(session.title, moment)
+        for session in sessions
+        for moment in session.moments.values()
+    )
+    return finished, len({session.device.device_id for session in sessions}) > 1
+
+
+def show_viewer(profile_id: str, rows: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]]) -> None:
+    """A profile's newest continue-watching row and its history, as the API returned them."""
+    say(f"\nGET /v1/profiles/{profile_id}/continue-watching: {len(rows)} to go on with, the newest first:")
+    if rows:
+        say(msgspec.json.format(msgspec.json.encode(rows[0]), indent=2).decode())
+    say(f"\nGET /v1/profiles/{profile_id}/watch-history: {len(history)} sessions, the newest first:")
+    table = Table("title", "device", "position", "of", "completed", box=None)
+    for item in history[:MOST_HISTORY]:
+        of, position = _length(item["duration_ms"]), _length(item["position_ms"])
+        table.add_row(_title(item), item["device_type"], position, of, "yes" if item["completed"] else "")
+    out.print(table)
+    if len(history) > MOST_HISTORY:
+        say(f" ... and {len(history) - MOST_HISTORY} more")
+
+
+def show_processes(processes: Mapping[str, ProcessGauge]) -> None:
+    """The most memory that each process held, with a warning where it is too much."""
+    table = Table("process", "most memory", "restarts", box=None)
+    for name, process in processes.items():
+        over = f"  over {MOST_MEMORY_BYTES // MIB} MB!" if process.most_bytes > MOST_MEMORY_BYTES else ""
+        table.add_row(name, f"{process.most_bytes // MIB} MB{over}", str(process.restarts or ""))
+    out.print(table)
+
+
+def show_played(ledger: Ledger, freshness: Freshness) -> None:
+    """What was sent, how badly, and how fresh the views were meanwhile."""
+    manners = Counter(ledger.manners)
+    told = ", ".join(f"{count} {name}" for name, count in sorted(manners.items()) if count)
+    say(f"Played: {len(ledger.sessions)} sessions, {ledger.reports} requests, {ledger.resent} of them resends; {told}.")
+    p50, p99 = freshness.percentile_ms(0.5), freshness.percentile_ms(0.99)
+    if p50 is not None and p99 is not None:
+        say(
+            f"Freshness, from an acknowledged report to its position in continue watching: p50 {p50:.0f} ms, "
+            f"p99 {p99:.0f} ms ({len(freshness.samples_s)} samples)."
+        )
+
+
+def show_comparison(views: Sequence[Compared], refused: Sequence[str]) -> bool:
+    """What differs, then a line for each view; whether all is equal and nothing was refused."""
+    for view in views:
+        for difference in view.differences[:MOST_SHOWN]:
+            say(f"DIFFERENT {difference}")
+        if len(view.differences) > MOST_SHOWN:
+            say(f"DIFFERENT {view.view}: {len(view.differences) - MOST_SHOWN} more")
+    for reason in refused[:MOST_SHOWN]:
+        say(f"REFUSED {reason}")
+    table = Table("view", "counts", "read from", "acknowledged", "held", "equal", box=None)
+    for view in views:
+        equal = "yes" if view.equal else "NO"
+        table.add_row(view.view, view.unit, view.read_from, str(view.acknowledged), str(view.held), equal)
+    out.print(table)
+    return all(view.equal for view in views) and not refused
+
+
+def _title(item: Mapping[str, Any]) -> str:
+    if item["series_name"] is None:
+        return str(item["title_name"])
+    return f"{item['series_name']} {item['season_number']}x{item['episode_number']:02} {item['title_name']}"
+
+
+def _length(milliseconds: int) -> str:
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def show_kept(fleet: Fleet) -> None:
+    """Where everything answers that was left running, and how to end it."""
+    say("\nLeft running:")
+    for name, what in ((COMMANDS, "commands API, documented"), (QUERY_API, "query API, documented")):
+        say(f"  {fleet.url(name)}/docs  {what}")
+    for name in fleet.processes:
+        say(f"  {fleet.url(name)}/metrics  {name}")
+    state = f"PLAYHEAD_STATE_DIR={fleet.settings.state_dir} "
+    say("A token for a viewer: " + state + "playhead token --account acc-1 --profile pro-1")
+    say("To end it: " + state + "playhead down (the data stays)")
+
+
+def show_end(*, equal: bool, kept: bool, took_s: float) -> None:
+    """How it went, and what to do next."""
+    verdict = "Every view holds exactly what was acknowledged." if equal else "NOT everything is as acknowledged."
+    say(f"{verdict} Total: {took_s:.0f} s.")
+    if not equal:
+        say("The processes' logs are in the state directory's logs/; `make demo KEEP=1` leaves all of it to look at.")
+    elif not kept:
+        say("Next: `make demo KEEP=1` to look around, `make demo KILL=postgres` to see it survive, README.md.")

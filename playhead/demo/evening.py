@@ -1,0 +1,63 @@
+"""The demo from its first line to its exit status: set up, spend the evening, tidy up."""
+
+import asyncio
+import signal
+from dataclasses import dataclass
+from typing import Final
+
+from infra.clock import monotonic_s
+from infra.local import LocalServerError
+from infra.migrate import Unmigrated
+from infra.settings import Settings
+from playhead.console import fail, say
+from playhead.demo import closing
+from playhead.demo.api import NotTaken, connect
+from playhead.demo.course import Course, Plan
+from playhead.demo.publishing import PublishingRefused
+from playhead.demo.stage import StageTaken, stage
+from playhead.processes import Fleet, ProcessFailed
+
+INTERRUPTED: Final = 130
+EXPECTED: Final = (StageTaken, LocalServerError, Unmigrated, ProcessFailed, PublishingRefused, NotTaken)
+"""What may go wrong on someone's machine: told without a traceback."""
+
+
+@dataclass(frozen=True)
+class Evening(Plan):
+    """What to play, and whether to leave everything running (`keep`)."""
+
+    keep: bool = False
+
+
+def run(settings: Settings, evening: Evening) -> int:
+    """The whole demo; its exit status: 0 when every view holds what was acknowledged, 1 otherwise."""
+    began_s = monotonic_s()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with stage(settings, keep=evening.keep) as fleet:
+            equal = asyncio.run(_spend(fleet, evening))
+            if evening.keep:
+                closing.show_kept(fleet)
+    except KeyboardInterrupt:
+        say("Interrupted; what the demo started was stopped.")
+        return INTERRUPTED
+    except EXPECTED as error:
+        return fail(str(error)).exit_code
+    closing.show_end(equal=equal, kept=evening.keep, took_s=monotonic_s() - began_s)
+    return 0 if equal else 1
+
+
+async def _spend(fleet: Fleet, plan: Plan) -> bool:
+    """Spend the evening while the processes are looked after; whether all is equal at its end."""
+    async with connect() as session:
+        watching = asyncio.create_task(fleet.watch())
+        spending = asyncio.create_task(Course(fleet, plan, session).run())
+        try:
+            done, _ = await asyncio.wait((watching, spending), return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
+            return spending.result()
+        finally:
+            watching.cancel()
+            spending.cancel()
+            await asyncio.gather(watching, spending, return_exceptions=True)

@@ -13,12 +13,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
 MIB = 1024 * KIB
+PREFIX = "PLAYHEAD_"
+SERVERS = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN", "CASSANDRA_HOST", "CASSANDRA_PORT", "REDIS_URL")
 
 
 class Settings(BaseSettings):
     """What can be configured, with its unit, default and bounds."""
 
-    model_config = SettingsConfigDict(env_prefix="PLAYHEAD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     # Where things are
     state_dir: Path = Path(".playhead")
@@ -138,3 +140,13 @@ def load_settings() -> Settings:
 def settings() -> Settings:
     """The settings of this process, read once."""
     return load_settings()
+
+
+def servers_given() -> bool:
+    """Whether the environment says where the servers are; then none are to be started here."""
+    return any(PREFIX + name in os.environ for name in SERVERS)
+
+
+def environment_of_child(**settings: object) -> dict[str, str]:
+    """The environment of a child process: this process's own, with these settings instead."""
+    return {**os.environ, **{PREFIX + name.upper(): str(value) for name, value in settings.items()}}

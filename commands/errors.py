@@ -5,9 +5,10 @@ from typing import Final
 import asyncpg
 
 from commands.catalog import refusals as catalog
+from commands.handling import VersionConflict
 from commands.playback import refusals as playback
 from infra import authentication
-from infra.event_log import IdempotencyKeyReused, VersionConflict
+from infra.event_log import IdempotencyKeyReused
 from infra.openapi import Responses, refusals
 from infra.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED, INVALID_REQUEST, MALFORMED_JSON, ProblemKind, Problems
 from infra.publisher import KafkaUnavailable

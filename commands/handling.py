@@ -3,20 +3,25 @@
 Recorded: its events are in the log. Ignored: they were already, a success. Refused: a Refusal, nothing is written.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from commands.decider import Decider
 from events.envelope import Context, Event
+from events.refusals import Refusal
 from infra.clock import Clock
-from infra.event_log import EventLog, HandledMeanwhile, Idempotency, Stream, VersionConflict
+from infra.event_log import EventLog, HandledMeanwhile, Idempotency, Opened, Stream
 
 S = TypeVar("S")
 C = TypeVar("C")
+
+
+class VersionConflict(Refusal):
+    """The stream is not at the version that the caller expected."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -46,6 +51,15 @@ class Terms:
     idempotency: Idempotency | None = None
 
 
+@dataclass(frozen=True)
+class Step(Generic[C, S]):
+    """A command for one stream, when several are decided together."""
+
+    command: C
+    decider: Decider[C, S]
+    target: Target
+
+
 class Handling:
     """Runs commands against the event log."""
 
@@ -55,42 +69,53 @@ class Handling:
 
     async def handle(self, command: C, *, decider: Decider[C, S], target: Target, terms: Terms) -> Outcome:
         """Decide and record. A request that was handled before gets the outcome that it got then."""
+        return await self.handle_together([Step(command, decider, target)], terms)
+
+    async def handle_together(self, steps: Sequence[Step[Any, Any]], terms: Terms) -> Outcome:
+        """Decide several streams in one transaction: all are recorded, or none. The outcome is the first step's, and
+        the expected version is that of its stream. Each step has a stream of its own."""
         try:
-            return await self._handle(command, decider, target, terms)
+            return await self._handle(steps, terms)
         except HandledMeanwhile:
-            return await self._handle(command, decider, target, terms)
+            return await self._handle(steps, terms)
 
-    async def _handle(self, command: C, decider: Decider[C, S], target: Target, terms: Terms) -> Outcome:
+    async def _handle(self, steps: Sequence[Step[Any, Any]], terms: Terms) -> Outcome:
         now = self._clock()
-        async with self._log.open(target.stream_id, now=now) as stream:
-            if terms.idempotency and (reply := await stream.replay(terms.idempotency)):
-                return msgspec.json.decode(reply, type=Outcome)
-            events = await _decide(stream, command, decider, terms.expected_version, now)
-            if events:
-                await stream.append(events, terms.context)
-            outcome = _outcome(target, stream, events)
-            if terms.idempotency:
-                await stream.remember(terms.idempotency, msgspec.json.encode(outcome))
-            return outcome
+        snapshots = {step.target.stream_id: step.decider.digest for step in steps}
+        async with self._log.open(snapshots, now=now, request=terms.idempotency) as opened:
+            if opened.replayed is not None:
+                outcome = msgspec.json.decode(opened.replayed.reply, type=Outcome)
+                return msgspec.structs.replace(outcome, position=opened.replayed.place)
+            _check_version(opened.streams[steps[0].target.stream_id], terms.expected_version)
+            decided = {step.target.stream_id: await _decide(opened, step, now) for step in steps}
+            outcome = _outcome(opened, steps[0].target, decided)
+            places = await opened.record(decided, terms.context, msgspec.json.encode(outcome))
+        return msgspec.structs.replace(outcome, position=places[steps[0].target.stream_id])
 
 
-async def _decide(
-    stream: Stream, command: C, decider: Decider[C, S], expected_version: int | None, now: datetime
-) -> list[Event]:
-    history = await stream.load()
+def _check_version(stream: Stream, expected_version: int | None) -> None:
     if expected_version is not None and expected_version != stream.version:
         raise VersionConflict(
             f"the stream is at version {stream.version}, not {expected_version}; read it again and decide anew",
             members={"version": stream.version},
         )
-    state = reduce(decider.evolve, (recorded.data for recorded in history), decider.initial)
-    return decider.decide(command, state, now)
 
 
-def _outcome(target: Target, stream: Stream, events: list[Event]) -> Outcome:
+async def _decide(opened: Opened, step: Step[Any, Any], now: datetime) -> list[Event]:
+    stream, decider = opened.streams[step.target.stream_id], step.decider
+    since = decider.thaw(stream.snapshot.state) if stream.snapshot else decider.initial
+    state = decider.state_after((recorded.data for recorded in stream.events), since)
+    if decider.digest is not None and opened.is_long(stream):
+        await opened.keep_snapshot(stream, decider.freeze(state), decider.digest)
+    events: list[Event] = decider.decide(step.command, state, now)
+    return events
+
+
+def _outcome(opened: Opened, target: Target, decided: dict[str, list[Event]]) -> Outcome:
+    events = decided[target.stream_id]
     return Outcome(
         subject=target.subject,
-        version=stream.version,
+        version=opened.streams[target.stream_id].version + len(events),
         recorded=tuple(type(event).__name__ for event in events),
-        position=str(stream.last or ""),
+        position="",
     )

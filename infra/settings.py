@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = 10.0
     retry_after_s: int = Field(default=2, description="what a 503 tells clients to wait")
     idempotency_kept_hours: int = Field(default=48, ge=24)
+    snapshot_every_events: int = Field(default=200, ge=1, description="events read before a stream's state is kept")
+    idempotency_forget_rows: int = Field(default=10_000, ge=1, description="old replies dropped in one statement")
 
     # Playback
     heartbeat_interval_s: int = Field(default=10, ge=1)
@@ -78,6 +80,29 @@ class Settings(BaseSettings):
     # Tokens
     access_token_ttl_s: int = Field(default=12 * 3600, ge=60)
     verified_tokens_kept: int = Field(default=65_536, description="per process, so that a token is verified once")
+
+    # Payments
+    payments_url: str = Field(default="http://127.0.0.1:8090", description="the provider; by default the fake one")
+    payments_api_key_file: Path | None = Field(default=None, description="default: <keys_dir>/payments.api_key")
+    payments_webhook_secrets_file: Path | None = Field(
+        default=None, description="one secret a line, the newest first; default: <keys_dir>/payments.webhook_secrets"
+    )
+    payments_timeout_s: float = Field(default=10.0, gt=0, description="one try of one request to the provider")
+    payments_max_tries: int = Field(default=4, ge=1, le=20, description="tries of one request, under the same key")
+    payments_retry_base_s: float = Field(default=0.2, ge=0, description="the pause after the first try; it doubles")
+    payments_retry_max_s: float = Field(default=5.0, ge=0, description="the longest pause, Retry-After included")
+    payments_reply_max_bytes: int = Field(default=256 * KIB, ge=KIB)
+    payments_max_connections: int = Field(default=20, ge=1)
+    payments_webhook_max_bytes: int = Field(default=64 * KIB, ge=KIB)
+    payments_webhook_tolerance_s: int = Field(default=300, ge=1, description="how far a signature's time may be off")
+    payments_webhook_timeout_s: float = Field(default=10.0, gt=0, description="recorded by then, or sent again")
+
+    # The fake payment provider
+    fake_payments_port: int = Field(default=8090, ge=0, le=65535)
+    fake_payments_max_charges: int = Field(default=100_000, ge=1, description="charges, and as many refunds")
+    fake_payments_max_deliveries: int = Field(default=10_000, ge=1, description="webhooks not yet delivered")
+    fake_payments_delivery_max_tries: int = Field(default=12, ge=1)
+    fake_payments_delivery_retry_max_s: float = Field(default=5.0, gt=0)
 
     # Kafka producer
     produce_timeout_s: float = Field(default=5.0, description="an event not acknowledged by then is refused with 503")
@@ -123,6 +148,16 @@ class Settings(BaseSettings):
     def keys_path(self) -> Path:
         """Where signing keys are kept."""
         return self.keys_dir or self.state_dir / "keys"
+
+    @property
+    def payments_api_key_path(self) -> Path:
+        """Where the key is that Playhead shows the payment provider."""
+        return self.payments_api_key_file or self.keys_path / "payments.api_key"
+
+    @property
+    def payments_webhook_secrets_path(self) -> Path:
+        """Where the secrets are that the payment provider signs its webhooks with."""
+        return self.payments_webhook_secrets_file or self.keys_path / "payments.webhook_secrets"
 
     @property
     def lease_s(self) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from commands.catalog.refusals import (
@@ -77,8 +76,8 @@ class CatalogState:
 
     movie: MoviePublished | None = None
     series: SeriesPublished | None = None
-    seasons: Mapping[int, SeasonAdded] = field(default_factory=lambda: MappingProxyType({}))
-    episodes: Mapping[tuple[int, int], EpisodePublished] = field(default_factory=lambda: MappingProxyType({}))
+    seasons: Mapping[int, SeasonAdded] = field(default_factory=dict)
+    episodes: Mapping[tuple[int, int], EpisodePublished] = field(default_factory=dict)
 
 
 def evolve(state: CatalogState, event: Event) -> CatalogState:
@@ -175,4 +174,4 @@ def _check_windows(availability: tuple[Availability, ...]) -> None:
             )
 
 
-CATALOG = Decider(CatalogState(), decide, evolve)
+CATALOG = Decider(CatalogState(), decide, evolve, snapshots=True)

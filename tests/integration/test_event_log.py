@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from commands.decider import Decider
-from commands.handling import Handling, Outcome, Target, Terms
+from commands.handling import Handling, Outcome, Step, Target, Terms, VersionConflict
 from events.catalog import SeasonAdded
 from events.envelope import Context, Event
 from events.types import SeriesId
 from infra.clock import utc_now
-from infra.event_log import GENESIS, EventLog, Idempotency, IdempotencyKeyReused, LogRow, VersionConflict, partition_of
+from infra.event_log import GENESIS, EventLog, Idempotency, IdempotencyKeyReused, LogRow, partition_of
+from infra.event_log.idempotency import forget_old
 from infra.ids import new_id
 from infra.postgres import Pool, connect_pool
 from infra.settings import Settings
@@ -167,6 +168,79 @@ async def test_events_carry_who_and_why(handling: Handling, log: EventLog, live:
     assert b'"sequence":1' in row.body
 
 
+async def test_streams_decided_together_are_recorded_together(handling: Handling, postgres: Pool) -> None:
+    one, two = stream(), stream()
+    outcome = await handling.handle_together([Step(None, COUNTER, one), Step(None, COUNTER, two)], FOR)
+    assert outcome.subject == one.subject
+    assert [(await add(handling, target)).version for target in (one, two)] == [2, 2]
+
+
+async def test_one_refusal_among_streams_decided_together_leaves_nothing(handling: Handling, postgres: Pool) -> None:
+    one, two = stream(), stream()
+
+    def refuse(_: None, __: int, ___: object) -> list[Event]:
+        raise VersionConflict("no")
+
+    with pytest.raises(VersionConflict):
+        await handling.handle_together(
+            [Step(None, COUNTER, one), Step(None, Decider(0, refuse, COUNTER.evolve), two)], FOR
+        )
+    assert (await add(handling, one)).version == 1
+
+
+async def test_crossed_pairs_of_streams_do_not_wait_for_each_other(handling: Handling) -> None:
+    one, two = stream(), stream()
+    pairs = [[one, two], [two, one]] * 10
+    await asyncio.wait_for(
+        asyncio.gather(
+            *(handling.handle_together([Step(None, COUNTER, target) for target in pair], FOR) for pair in pairs)
+        ),
+        20,
+    )
+    assert (await add(handling, one)).version == 21
+
+
+async def test_a_long_stream_is_read_from_its_snapshot(live: Settings, postgres: Pool) -> None:
+    counter: Decider[None, int] = Decider(0, _one_more, COUNTER.evolve, snapshots=True)
+    short = EventLog(postgres, live.model_copy(update={"snapshot_every_events": 5}))
+    handling, target = Handling(short, utc_now), stream()
+    for version in range(1, 13):
+        outcome = await handling.handle(None, decider=counter, target=target, terms=FOR)
+        assert outcome.version == version
+    kept = await postgres.fetchrow("select version, state from stream_snapshot where stream_id = $1", target.stream_id)
+    assert kept
+    assert (kept["version"], counter.thaw(kept["state"])) == (10, 10)
+    async with short.open({target.stream_id: counter.digest}, now=utc_now()) as opened:
+        assert len(opened.streams[target.stream_id].events) == 2
+
+
+async def test_a_snapshot_of_other_code_is_not_trusted(live: Settings, postgres: Pool) -> None:
+    counter: Decider[None, int] = Decider(0, _one_more, COUNTER.evolve, snapshots=True)
+    short = EventLog(postgres, live.model_copy(update={"snapshot_every_events": 2}))
+    handling, target = Handling(short, utc_now), stream()
+    for _ in range(4):
+        await handling.handle(None, decider=counter, target=target, terms=FOR)
+    wrong = counter.freeze(99)
+    await postgres.execute(
+        "update stream_snapshot set digest = 'older', state = $2 where stream_id = $1", target.stream_id, wrong
+    )
+    assert (await handling.handle(None, decider=counter, target=target, terms=FOR)).version == 5
+
+
+async def test_old_replies_are_forgotten_and_recent_ones_kept(
+    handling: Handling, live: Settings, postgres: Pool
+) -> None:
+    old, recent = new_id(), new_id()
+    await add(handling, stream(), _terms(key=old))
+    await add(handling, stream(), _terms(key=recent))
+    await postgres.execute(
+        "update idempotency set created_at = now() - interval '3 days' where key like '%' || $1", old
+    )
+    assert await forget_old(postgres, live) >= 1
+    assert not await postgres.fetchval("select count(*) from idempotency where key like '%' || $1", old)
+    assert await postgres.fetchval("select count(*) from idempotency where key like '%' || $1", recent) == 1
+
+
 KILLED_WRITER = """
 import asyncio, os, signal, sys
 import infra.event_log as event_log
@@ -180,12 +254,13 @@ from commands.handling import Target
 async def main(dsn, partitions, subject, step):
     settings = Settings(postgres_dsn=dsn, log_partitions=partitions)
     handling = Handling(event_log.EventLog(await connect_pool(settings), settings), utc_now)
-    original = getattr(event_log.Stream, step)
+    owner = event_log.EventLog if step == "_open" else event_log.Opened
+    original = getattr(owner, step)
     async def killed(self, *args):
         if sys.argv[5] == "after":
             await original(self, *args)
         os.kill(os.getpid(), signal.SIGKILL)
-    setattr(event_log.Stream, step, killed)
+    setattr(owner, step, killed)
     await add(handling, Target(subject, "catalog.series-" + subject), _terms(key=subject))
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]))
@@ -193,7 +268,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["replay", "load", "append", "remember"])
+@pytest.mark.parametrize("step", ["_open", "record", "_append"])
 async def test_a_writer_killed_between_any_two_statements_leaves_nothing(
     handling: Handling, postgres: Pool, live: Settings, step: str, when: str
 ) -> None:

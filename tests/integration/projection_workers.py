@@ -128,6 +128,6 @@ def evening(prefix: str, *, sessions: int, reports: int) -> list[Envelope[Event]
         events += [reported(p.Heartbeat, seq, of=each) for each in snapshots]
     events += chance.sample(events, len(events) // 10)
     for place in range(0, len(events) - sessions, 7):
-        other = place + chance.randrange(sessions)
+        other = min(place + chance.randrange(3 * sessions), len(events) - 1)
         events[place], events[other] = events[other], events[place]
     return events

@@ -1,7 +1,8 @@
 """Projections on real servers: exactly once through kills, rebalances, poison, and stores that stop or lose all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -132,18 +133,16 @@ LAST_MS = (REPORTS - 1) * 10_000
 async def test_every_view_is_exact_though_each_worker_is_killed_in_the_middle(
     live: Settings, fleet: Fleet, views: Views
 ) -> None:
-    producing = asyncio.create_task(produce(live, evening("kill", sessions=SESSIONS, reports=REPORTS), pause_every=250))
-    for _ in range(2):
-        seen = await views.counted("kill")
-
-        async def progressed(seen: int = seen) -> bool:
-            return await views.counted("kill") > seen
-
-        await eventually(progressed)
+    events = evening("kill", sessions=SESSIONS, reports=REPORTS)
+    for begin, end in ((0, 4_000), (4_000, 8_000)):
+        counted = await views.counted("kill")
+        producing = asyncio.create_task(produce(live, events[begin:end], pause_every=250))
+        await eventually(partial(_more, partial(views.counted, "kill"), counted))
         for worker in fleet.workers.values():
             worker.kill()
+        await producing
         await fleet.up()
-    await producing
+    await produce(live, events[8_000:])
 
     async def all_there() -> bool:
         return (await views.counted("kill"), await views.timeline("kill")) == (EVENTS, EVENTS)
@@ -257,6 +256,10 @@ async def test_tables_are_what_their_views_declare(live: Settings, postgres: Poo
         key = {row["column_name"]: row["kind"] for row in rows_of if row["kind"] in ("partition_key", "clustering")}
         assert {name for name, kind in key.items() if kind == "partition_key"} == set(series.bucket)
         assert {name for name, kind in key.items() if kind == "clustering"} == set(series.key)
+
+
+async def _more(count: Callable[[], Awaitable[int]], than: int) -> bool:
+    return await count() > than
 
 
 async def _is(asked: Awaitable[object], expected: object) -> bool:

@@ -32,7 +32,7 @@ class Evening(Plan):
 def run(settings: Settings, evening: Evening) -> int:
     """The whole demo; its exit status: 0 when every view holds what was acknowledged, 1 otherwise."""
     began_s = monotonic_s()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with stage(settings, keep=evening.keep) as fleet:
             equal = asyncio.run(_spend(fleet, evening))
@@ -43,6 +43,8 @@ def run(settings: Settings, evening: Evening) -> int:
         return INTERRUPTED
     except EXPECTED as error:
         return fail(str(error)).exit_code
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)
     closing.show_end(equal=equal, kept=evening.keep, took_s=monotonic_s() - began_s)
     return 0 if equal else 1
 

@@ -1,0 +1,1 @@
+"""Logic tests of the demo: no server is needed."""

@@ -1,0 +1,19 @@
+"""What is read off the processes' metrics."""
+
+from playhead.demo.gauges import lag_of
+
+METRICS = """
+# HELP playhead_projection_lag_records Records in Kafka that are not applied
+# TYPE playhead_projection_lag_records gauge
+playhead_projection_lag_records{partition="0",projection="redis",topic="playback.events"} 12.0
+playhead_projection_lag_records{partition="1",projection="redis",topic="playback.events"} 3.0
+playhead_projection_records_total{projection="redis",topic="playback.events"} 900.0
+"""
+
+
+def test_the_lag_of_a_store_is_the_sum_over_its_partitions() -> None:
+    assert lag_of(METRICS.splitlines()) == 15
+
+
+def test_a_process_without_partitions_has_no_lag() -> None:
+    assert lag_of([]) == 0

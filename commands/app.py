@@ -11,6 +11,7 @@ from commands.dependencies import Resources
 from commands.errors import PROBLEMS
 from commands.handling import Handling
 from commands.openapi import document_ingest
+from commands.payments import routes as payments
 from commands.playback import reporting
 from commands.playback import routes as playback
 from commands.playback.leases import Leases
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(reporting.routes)
     app.include_router(playback.router)
     app.include_router(catalog.router)
+    payments.install(app, settings)
     app.router.routes.extend(probes(lambda: _missing(app)))
     document_ingest(app)
     document_refusals(app)

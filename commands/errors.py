@@ -6,10 +6,13 @@ import asyncpg
 
 from commands.catalog import refusals as catalog
 from commands.handling import VersionConflict
+from commands.payments.refusals import PaymentNotRecorded
 from commands.playback import refusals as playback
 from infra import authentication
 from infra.event_log import IdempotencyKeyReused
 from infra.openapi import Responses, refusals
+from infra.payments.signatures import WebhookSignatureInvalid, WebhookStale
+from infra.payments.webhooks import WebhookMalformed
 from infra.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED, INVALID_REQUEST, MALFORMED_JSON, ProblemKind, Problems
 from infra.publisher import KafkaUnavailable
 
@@ -36,6 +39,10 @@ PROBLEMS: Final[Problems] = {
     playback.ReportInvalid: ProblemKind(422, "report-invalid", "The report does not have the shape of one"),
     playback.ReportEmpty: ProblemKind(422, "report-empty", "The report holds no events"),
     playback.ReportTooLarge: ProblemKind(413, "report-too-large", "The report holds more events than one may"),
+    WebhookSignatureInvalid: ProblemKind(401, "webhook-signature-invalid", "The webhook's signature does not hold"),
+    WebhookStale: ProblemKind(400, "webhook-stale", "The webhook was signed too long ago, or in the future"),
+    WebhookMalformed: ProblemKind(400, "webhook-malformed", "The webhook is signed and cannot be read"),
+    PaymentNotRecorded: ProblemKind(503, "payment-not-recorded", "What the webhook tells could not be recorded"),
     KafkaUnavailable: ProblemKind(503, "kafka-unavailable", "Kafka does not take events at the moment"),
     asyncpg.PostgresConnectionError: STORE_UNAVAILABLE,
     asyncpg.CannotConnectNowError: STORE_UNAVAILABLE,

@@ -1,16 +1,16 @@
-"""How both APIs are served: uvicorn with uvloop and httptools, bounded, drained on SIGTERM."""
+"""How HTTP is served: uvicorn with uvloop and httptools, bounded, drained on SIGTERM."""
 
 import signal
 import sys
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from infra.settings import Settings
 from infra.telemetry import configure_logs
 
 
-def serve(app: FastAPI, settings: Settings, *, port: int) -> None:
+def serve(app: Starlette, settings: Settings, *, port: int) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
     configure_logs(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has drained: a clean end

@@ -4,7 +4,6 @@ Both are JWTs. Development keys are made on first use in the keys directory: Ed2
 only Playhead itself reads back (playback tokens, page cursors).
 """
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from jwt.types import Options
 
 from infra.clock import Clock, utc_now
 from infra.ids import new_secret
+from infra.key_files import read_or_create
 from infra.settings import Settings
 
 ISSUER: Final = "playhead"
@@ -58,29 +58,14 @@ class Keys:
         """The keys in a directory, made there on first use; of two processes that come first, one wins and both use
         its keys.
         """
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = _read_or_create(directory / "access.ed25519.pem", _new_access_pem)
+        pem = read_or_create(directory / "access.ed25519.pem", _new_access_pem)
         key = load_pem_private_key(pem, password=None)
         assert isinstance(key, Ed25519PrivateKey)
-        return cls(key, _read_or_create(directory / "internal.hmac", new_secret))
+        return cls(key, read_or_create(directory / "internal.hmac", new_secret))
 
 
 def _new_access_pem() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _read_or_create(path: Path, create: Callable[[], bytes]) -> bytes:
-    if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_bytes(create())
-        try:
-            os.link(draft, path)  # atomic, and refuses to replace the keys of whoever came first
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
 
 
 class _Access(msgspec.Struct, omit_defaults=True):

@@ -80,6 +80,20 @@ def projections(store: Annotated[Store, typer.Argument(help="whose read models t
     run(store.value, settings())
 
 
+@app.command("fake-payments")
+def fake_payments(
+    port: Annotated[int | None, typer.Option(help="default: PLAYHEAD_FAKE_PAYMENTS_PORT, 8090")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="default: the commands API of these settings")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed makes the same ids")] = 0,
+) -> None:
+    """Serve a payment provider that takes nobody's money; POST /control/rules makes it decline, delay and fail."""
+    from playhead.fake_payments import run  # noqa: PLC0415
+
+    chosen = settings()
+    url = webhook_url or f"http://{chosen.host}:{chosen.commands_port}/v1/payments/webhooks"
+    run(chosen, port=chosen.fake_payments_port if port is None else port, webhook_url=url, seed=seed)
+
+
 @app.command()
 def schemas(
     check: Annotated[

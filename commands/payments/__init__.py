@@ -1,0 +1,1 @@
+"""What the payment provider tells the commands API."""

@@ -4,6 +4,7 @@ the way down on SIGTERM.
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from infra.clock import monotonic_s
 from infra.kafka import CLIENT_ID
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
+from projections import consumer
 from projections.consumer import SlabSchema, SlabTransport
 from projections.engine import Engine
 from projections.letters import KafkaLetters
@@ -60,7 +62,8 @@ class Worker:
         try:
             await worker.start()
         finally:
-            await worker.stop()
+            # A signal has begun to stop it already, on a task that nobody else awaits.
+            await (worker._signal_stop_future or worker.stop())
             await self._close()
         if worker.crash_reason is not None:
             raise worker.crash_reason
@@ -146,6 +149,7 @@ def _declare(app: App, topics: Sequence[str], projector: Projector[Any]) -> None
 def run_worker(make: Callable[[], Worker], settings: Settings) -> None:
     """Make a worker on a new event loop, and run it until a signal ends it."""
     configure_logs(settings)
+    logging.getLogger(consumer.__name__).setLevel(logging.WARNING)  # Faust's talk of starting and stopping
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer thread makes its own loop
     gc.freeze()
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from events import catalog, operations, playback
+from events import catalog, operations, playback, subscription
 from events.envelope import Envelope, Event, Recorded, decode
 
 _VERSIONED = re.compile(r"(?P<name>[A-Za-z]+?)(?:V(?P<version>\d+))?")
@@ -77,6 +77,7 @@ REGISTRY = Registry(
     (
         *members(catalog.CatalogEvent),
         *members(playback.PlaybackEvent),
+        *members(subscription.SubscriptionEvent),
         operations.RecordDeadLettered,
     )
 )

@@ -28,8 +28,9 @@ def dead_letters_of(topic: str) -> str:
 
 CATALOG = Topic("catalog.events", Lane.LOG)
 PLAYBACK = Topic("playback.events", Lane.DIRECT)
+SUBSCRIPTION = Topic("subscription.events", Lane.LOG)
 
-CONTEXTS = {"catalog": CATALOG, "playback": PLAYBACK}
+CONTEXTS = {"catalog": CATALOG, "playback": PLAYBACK, "subscription": SUBSCRIPTION}
 TOPICS = tuple(CONTEXTS.values())
 DEAD_LETTERS = tuple(Topic(dead_letters_of(topic.name), Lane.DIRECT, retention_days=90) for topic in TOPICS)
 

@@ -11,7 +11,7 @@ class Recorded(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"id": "019aa3c2-7d1e-7c3a-9a52-0c2f3f1f6f10", "version": 1, "events": ["MoviePublished"]},
+                {"id": "019aa3c2-7d1e-7c3a-9a52-0c2f3f1f6f10", "version": 1, "events": ["TitlePublished"]},
             ]
         }
     )

@@ -36,6 +36,19 @@ class TitleKind(StrEnum):
 
     MOVIE = "movie"
     EPISODE = "episode"
+    SHORT = "short"
+
+
+class Licence(StrEnum):
+    """How a right to show a title is paid for: by subscription, by advertising, by rental, by purchase, or as part of a
+    FAST channel.
+    """
+
+    SVOD = "svod"
+    AVOD = "avod"
+    TVOD = "tvod"
+    EST = "est"
+    FAST = "fast"
 
 
 class Maturity(Struct, frozen=True):
@@ -49,11 +62,12 @@ class Maturity(Struct, frozen=True):
 
 
 class Availability(Struct, frozen=True):
-    """When a title may be played in some territories (ISO 3166-1 alpha-2); None is an open end."""
+    """When a title may be played in some territories (ISO 3166-1 alpha-2) under a licence; None is an open end."""
 
     territories: tuple[str, ...]
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    licence: Licence = Licence.SVOD
 
 
 class CurrencyMixed(Refusal):

@@ -19,8 +19,14 @@ def schema_of(type_name: str, registry: Registry = REGISTRY) -> Schema:
     return {
         "$schema": DIALECT,
         "$id": dataschema_of(type_name),
-        **msgspec.json.schema(registry.classes[type_name]),
+        **_as_json(msgspec.json.schema(registry.classes[type_name])),
     }
+
+
+def _as_json(schema: Schema) -> Schema:
+    """A schema as it is read back: a default of () is [] in JSON."""
+    read: Schema = msgspec.json.decode(msgspec.json.encode(schema))
+    return read
 
 
 def file_of(type_name: str, directory: Path = DIRECTORY) -> Path:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from events.catalog import EpisodePublished, MoviePublished, SeasonAdded, SeriesPublished
+from events.catalog import EpisodeMoved, SeasonAdded, TitlePublished, TitleRevised, TitleWithdrawn
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, Recorded, encode
 from events.operations import RecordDeadLettered
 from events.playback import (
@@ -21,6 +21,7 @@ from events.playback import (
     TitleSnapshot,
 )
 from events.registry import REGISTRY, dataschema_of, type_of
+from events.titles import EpisodePlace, Kind, LocalizedText, Markers, Season, Status, TitleDetails
 from events.types import (
     AccountId,
     Availability,
@@ -136,50 +137,105 @@ KR_15: Final = Maturity(system="KMRB", value="15", minimum_age=15)
 KOREA: Final = Availability(territories=("KR",), starts_at=datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def movie_published(title_id: str = "night-of-the-living-dead", **changes: Any) -> Envelope[Event]:
-    """A film was published."""
-    event = MoviePublished(
-        title_id=TitleId(title_id),
-        name="Night of the Living Dead",
-        synopsis="A farmhouse is besieged.",
+def title_details(name: str = "Night of the Living Dead", **changes: Any) -> TitleDetails:
+    """What editors say of a film; `synopsis` is of its English text."""
+    text = LocalizedText("en", name, changes.pop("synopsis", "A farmhouse is besieged."))
+    details = TitleDetails(
+        default_locale="en",
+        texts=(text,),
+        maturity=(KR_15,),
         duration_ms=96 * MINUTE_MS,
-        credits_start_ms=94 * MINUTE_MS,
-        maturity=KR_15,
+        markers=Markers(credits_start_ms=94 * MINUTE_MS),
         availability=(KOREA,),
     )
-    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.movie-{title_id}")
+    return msgspec.structs.replace(details, **changes)
 
 
-def series_published(series_id: str = "harbour", **changes: Any) -> Envelope[Event]:
-    """A series was published."""
-    event = SeriesPublished(series_id=SeriesId(series_id), name="Harbour", synopsis="A town waits.", maturity=KR_15)
-    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.series-{series_id}")
+def series_details(name: str = "Harbour", **changes: Any) -> TitleDetails:
+    """What editors say of a series."""
+    told: dict[str, Any] = {"synopsis": "A town waits.", "duration_ms": None, "markers": Markers(), "availability": ()}
+    return title_details(name, **(told | changes))
+
+
+def episode_details(name: str = "Episode 1", **changes: Any) -> TitleDetails:
+    """What editors say of an episode."""
+    told: dict[str, Any] = {"synopsis": "The tide goes out.", "duration_ms": 40 * MINUTE_MS, "markers": Markers()}
+    return title_details(name, **(told | changes))
+
+
+def place_of(number: int = 1, *, season: int = 1, series_id: str = "harbour") -> EpisodePlace:
+    """Where an episode of Harbour stands."""
+    return EpisodePlace(SeriesId(series_id), "Harbour", season, number)
+
+
+def movie_published(title_id: str = "night-of-the-living-dead", **changes: Any) -> Envelope[Event]:
+    """A film was published; changes are to its details."""
+    event = TitlePublished(title_id=TitleId(title_id), kind=Kind.MOVIE, details=title_details(**changes))
+    return of_catalog(event, title_id)
+
+
+def series_published(
+    series_id: str = "harbour", *, seasons: tuple[Season, ...] = (), **changes: Any
+) -> Envelope[Event]:
+    """A series was published; changes are to its details."""
+    details = series_details(**changes)
+    event = TitlePublished(title_id=TitleId(series_id), kind=Kind.SERIES, details=details, seasons=seasons)
+    return of_catalog(event, series_id)
 
 
 def season_added(season_number: int = 1, *, series_id: str = "harbour", **changes: Any) -> Envelope[Event]:
     """A season was added to a series."""
     event = SeasonAdded(series_id=SeriesId(series_id), season_number=season_number, name=f"Season {season_number}")
-    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.series-{series_id}")
+    return of_catalog(msgspec.structs.replace(event, **changes), series_id)
 
 
 def episode_published(
     number: int = 1, *, season: int = 1, series_id: str = "harbour", **changes: Any
 ) -> Envelope[Event]:
-    """An episode was published."""
-    event = EpisodePublished(
-        series_id=SeriesId(series_id),
-        series_name="Harbour",
+    """An episode was published; changes are to its details."""
+    event = TitlePublished(
         title_id=TitleId(f"{series_id}-s{season}e{number}"),
-        season_number=season,
-        episode_number=number,
-        name=f"Episode {number}",
-        synopsis="The tide goes out.",
-        duration_ms=40 * MINUTE_MS,
-        credits_start_ms=None,
-        maturity=KR_15,
-        availability=(KOREA,),
+        kind=Kind.EPISODE,
+        place=place_of(number, season=season, series_id=series_id),
+        details=episode_details(**({"name": f"Episode {number}"} | changes)),
     )
-    return _of_catalog(msgspec.structs.replace(event, **changes), f"catalog.series-{series_id}")
+    return of_catalog(event, series_id)
+
+
+def title_revised(published: Envelope[Event], **changes: Any) -> Envelope[Event]:
+    """A published title got other details."""
+    event = published.data
+    assert isinstance(event, TitlePublished)
+    revised = TitleRevised(
+        title_id=event.title_id,
+        kind=event.kind,
+        place=event.place,
+        details=msgspec.structs.replace(event.details, **changes),
+        revision=event.revision + 1,
+        changed=tuple(changes),
+        status=Status.PUBLISHED,
+    )
+    return msgspec.structs.replace(envelope(revised), subject=published.subject, partitionkey=published.partitionkey)
+
+
+def title_withdrawn(published: Envelope[Event], reason: str = "The licence ended.") -> Envelope[Event]:
+    """A published title was withdrawn."""
+    event = published.data
+    assert isinstance(event, TitlePublished)
+    withdrawn = TitleWithdrawn(title_id=event.title_id, kind=event.kind, place=event.place, reason=reason)
+    return msgspec.structs.replace(envelope(withdrawn), subject=published.subject, partitionkey=published.partitionkey)
+
+
+def episode_moved(title_id: str, number: int, *, season: int = 1, series_id: str = "harbour") -> Envelope[Event]:
+    """An episode has another number."""
+    place = place_of(number, season=season, series_id=series_id)
+    return of_catalog(EpisodeMoved(title_id=TitleId(title_id), place=place, status=Status.PUBLISHED), series_id)
+
+
+def of_catalog(event: Event, stream: str) -> Envelope[Event]:
+    """The envelope of an event in the stream of a movie, a channel or a series."""
+    stream_id = f"catalog.title-{stream}"
+    return envelope(event, subject=stream_id, partitionkey=stream_id, sequence=1)
 
 
 def record_dead_lettered(**changes: Any) -> Envelope[Event]:
@@ -221,7 +277,3 @@ def envelope(event: Event, **changes: Any) -> Envelope[Event]:
 def recorded(built: Envelope[Event]) -> Recorded[Event]:
     """An envelope as a reader gets it, through its bytes."""
     return REGISTRY.decode(encode(built))
-
-
-def _of_catalog(event: Event, stream_id: str) -> Envelope[Event]:
-    return envelope(event, subject=stream_id, partitionkey=stream_id, sequence=1)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from commands.catalog.refusals import (
     AlreadyPublished,
@@ -14,8 +14,9 @@ from commands.catalog.refusals import (
     WindowEndsBeforeItStarts,
 )
 from commands.decider import Decider
-from events.catalog import EpisodePublished, MoviePublished, SeasonAdded, SeriesPublished
+from events.catalog import SeasonAdded, TitlePublished
 from events.envelope import Event
+from events.titles import EpisodePlace, Kind, LocalizedText, Markers, TitleDetails
 from events.types import Availability, Maturity, SeriesId, TitleId
 
 
@@ -70,28 +71,27 @@ class PublishEpisode:
 CatalogCommand: TypeAlias = PublishMovie | PublishSeries | AddSeason | PublishEpisode
 
 
+LOCALE: Final = "en"
+
+
 @dataclass(frozen=True)
 class CatalogState:
     """What was published in a stream: a movie, or a series with seasons by number and episodes by (season, number)."""
 
-    movie: MoviePublished | None = None
-    series: SeriesPublished | None = None
+    title: TitlePublished | None = None
     seasons: Mapping[int, SeasonAdded] = field(default_factory=dict)
-    episodes: Mapping[tuple[int, int], EpisodePublished] = field(default_factory=dict)
+    episodes: Mapping[tuple[int, int], TitlePublished] = field(default_factory=dict)
 
 
 def evolve(state: CatalogState, event: Event) -> CatalogState:
     """The state after an event."""
     match event:
-        case MoviePublished():
-            return replace(state, movie=event)
-        case SeriesPublished():
-            return replace(state, series=event)
+        case TitlePublished(place=None):
+            return replace(state, title=event)
+        case TitlePublished(place=EpisodePlace() as place):
+            return replace(state, episodes={**state.episodes, (place.season_number, place.episode_number): event})
         case SeasonAdded():
             return replace(state, seasons={**state.seasons, event.season_number: event})
-        case EpisodePublished():
-            place = (event.season_number, event.episode_number)
-            return replace(state, episodes={**state.episodes, place: event})
         case _:
             return state
 
@@ -114,11 +114,18 @@ def decide(command: CatalogCommand, state: CatalogState, _: datetime) -> list[Ev
 def _publish_movie(command: PublishMovie, state: CatalogState) -> list[Event]:
     _check_credits(command.credits_start_ms, command.duration_ms)
     _check_windows(command.availability)
-    return _once(MoviePublished(**vars(command)), state.movie)
+    event = TitlePublished(title_id=command.title_id, kind=Kind.MOVIE, details=_details(command))
+    return _once(event, state.title)
 
 
 def _publish_series(command: PublishSeries, state: CatalogState) -> list[Event]:
-    return _once(SeriesPublished(**vars(command)), state.series)
+    details = TitleDetails(
+        default_locale=LOCALE,
+        texts=(LocalizedText(LOCALE, command.name, command.synopsis),),
+        maturity=(command.maturity,),
+    )
+    event = TitlePublished(title_id=TitleId(command.series_id), kind=Kind.SERIES, details=details)
+    return _once(event, state.title)
 
 
 def _add_season(command: AddSeason, state: CatalogState) -> list[Event]:
@@ -138,10 +145,24 @@ def _publish_episode(command: PublishEpisode, state: CatalogState) -> list[Event
     there = state.episodes.get((command.season_number, command.episode_number))
     if there is not None and there.title_id != command.title_id:
         raise EpisodeNumberTaken(
-            f"season {command.season_number} has an episode {command.episode_number}: {there.name!r}",
+            f"season {command.season_number} has an episode {command.episode_number}: {there.details.text.name!r}",
             members={"title_id": there.title_id},
         )
-    return _once(EpisodePublished(series_name=series.name, **vars(command)), there)
+    place = EpisodePlace(command.series_id, series.details.text.name, command.season_number, command.episode_number)
+    return _once(
+        TitlePublished(title_id=command.title_id, kind=Kind.EPISODE, place=place, details=_details(command)), there
+    )
+
+
+def _details(command: PublishMovie | PublishEpisode) -> TitleDetails:
+    return TitleDetails(
+        default_locale=LOCALE,
+        texts=(LocalizedText(LOCALE, command.name, command.synopsis),),
+        maturity=(command.maturity,),
+        duration_ms=command.duration_ms,
+        markers=Markers(credits_start_ms=command.credits_start_ms),
+        availability=command.availability,
+    )
 
 
 def _once(event: Event, there: Event | None) -> list[Event]:
@@ -152,10 +173,10 @@ def _once(event: Event, there: Event | None) -> list[Event]:
     return []
 
 
-def _series_of(state: CatalogState, series_id: SeriesId) -> SeriesPublished:
-    if state.series is None:
+def _series_of(state: CatalogState, series_id: SeriesId) -> TitlePublished:
+    if state.title is None:
         raise SeriesUnknown(f"no series {series_id} was published; publish the series first")
-    return state.series
+    return state.title
 
 
 def _check_credits(credits_start_ms: int | None, duration_ms: int) -> None:

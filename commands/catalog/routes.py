@@ -31,11 +31,11 @@ SeriesIdPath = Annotated[SeriesId, Path(max_length=64, pattern="^[0-9a-zA-Z_-]+$
 
 
 def _movie(movie_id: str) -> Target:
-    return Target(movie_id, f"catalog.movie-{movie_id}")
+    return Target(movie_id, f"catalog.title-{movie_id}")
 
 
 def _in_series(series_id: SeriesId, subject: str | None = None) -> Target:
-    return Target(subject or series_id, f"catalog.series-{series_id}")
+    return Target(subject or series_id, f"catalog.title-{series_id}")
 
 
 async def _handle(

@@ -1,19 +1,29 @@
 """Catalog titles in Postgres: movies, series with their seasons, and episodes, as editors published them."""
 
 from datetime import datetime
-from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
-from events.catalog import CatalogEvent, EpisodePublished, MoviePublished, SeasonAdded, SeriesPublished
+from events.catalog import (
+    AnyTitleEvent,
+    EpisodeMoved,
+    SeasonAdded,
+    SeasonRemoved,
+    SeasonRevised,
+    SeasonsReordered,
+    SeriesEvent,
+    TitleEvent,
+    TitlePublished,
+    TitleRevised,
+    TitleWithdrawn,
+)
 from events.envelope import Event, Recorded
 from events.registry import members
+from events.titles import EpisodePlace, Kind, Status
 from events.topics import CATALOG
 from events.types import Availability
 from projections.views import KeyedView
-
-Kind: TypeAlias = Literal["movie", "series", "episode"]
 
 
 class Season(msgspec.Struct, frozen=True, order=True):
@@ -27,7 +37,7 @@ class CatalogTitle(msgspec.Struct, frozen=True, kw_only=True):
     """A row. A series has its series_id as title_id, and seasons; only what is played has a duration."""
 
     title_id: str
-    kind: Kind
+    kind: str
     name: str
     synopsis: str
     duration_ms: int | None = None
@@ -45,88 +55,86 @@ class CatalogTitle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CatalogTitles(KeyedView[CatalogTitle, str]):
-    """What was published last under an id is what the row says; published_at stays what it was at first."""
+    """What was published or revised last is what the row says; a withdrawn title has none."""
 
     name = "catalog_titles"
     row = CatalogTitle
     topics = (CATALOG,)
-    events = members(CatalogEvent)
+    events = (*members(AnyTitleEvent), *members(SeriesEvent))
 
     def key(self, recorded: Recorded[Event]) -> str:
-        """The title, or the series."""
+        """The title; of a season, its series."""
         match recorded.data:
-            case MoviePublished(title_id=title_id) | EpisodePublished(title_id=title_id):
+            case TitleEvent(title_id=title_id) | EpisodeMoved(title_id=title_id):
                 return title_id
-            case SeriesPublished(series_id=series_id) | SeasonAdded(series_id=series_id):
+            case (
+                SeasonAdded(series_id=series_id)
+                | SeasonRevised(series_id=series_id)
+                | SeasonRemoved(series_id=series_id)
+                | SeasonsReordered(series_id=series_id)
+            ):
                 return series_id
             case other:
                 raise TypeError(other)
 
     def project(self, row: CatalogTitle | None, recorded: Recorded[Event]) -> CatalogTitle | None:
-        """The title after it was published, or the series after a season was added."""
-        published_at = row.published_at if row else recorded.envelope.time
+        """The title as viewers may know it; None before it is published and after it is withdrawn."""
         match recorded.data:
-            case MoviePublished() as movie:
-                return _movie(movie, published_at)
-            case EpisodePublished() as episode:
-                return _episode(episode, published_at)
-            case SeriesPublished() as series:
-                return _series(series, published_at, row.seasons if row else ())
-            case SeasonAdded() as season if row is not None:
-                return replace(row, seasons=_with_season(row.seasons, Season(season.season_number, season.name)))
-            case _:  # a season of a series that is not there: the log puts the series first
+            case TitlePublished() as event:
+                seasons = tuple(Season(season.season_number, season.name) for season in event.seasons)
+                return _title(event, recorded.envelope.time, seasons)
+            case TitleRevised(status=Status.PUBLISHED) as event if row is not None:
+                return _title(event, row.published_at, row.seasons)
+            case TitleWithdrawn():
+                return None
+            case event if row is not None:
+                return _of_series(row, event)
+            case _:
                 return row
 
 
-def _movie(movie: MoviePublished, published_at: datetime) -> CatalogTitle:
-    return CatalogTitle(
-        title_id=movie.title_id,
-        kind="movie",
-        name=movie.name,
-        synopsis=movie.synopsis,
-        duration_ms=movie.duration_ms,
-        credits_start_ms=movie.credits_start_ms,
-        maturity_system=movie.maturity.system,
-        maturity_value=movie.maturity.value,
-        minimum_age=movie.maturity.minimum_age,
-        availability=movie.availability,
-        published_at=published_at,
-    )
-
-
-def _episode(episode: EpisodePublished, published_at: datetime) -> CatalogTitle:
-    return CatalogTitle(
-        title_id=episode.title_id,
-        kind="episode",
-        name=episode.name,
-        synopsis=episode.synopsis,
-        duration_ms=episode.duration_ms,
-        credits_start_ms=episode.credits_start_ms,
-        maturity_system=episode.maturity.system,
-        maturity_value=episode.maturity.value,
-        minimum_age=episode.maturity.minimum_age,
-        availability=episode.availability,
-        series_id=episode.series_id,
-        series_name=episode.series_name,
-        season_number=episode.season_number,
-        episode_number=episode.episode_number,
-        published_at=published_at,
-    )
-
-
-def _series(series: SeriesPublished, published_at: datetime, seasons: tuple[Season, ...]) -> CatalogTitle:
-    return CatalogTitle(
-        title_id=series.series_id,
-        kind="series",
-        name=series.name,
-        synopsis=series.synopsis,
-        maturity_system=series.maturity.system,
-        maturity_value=series.maturity.value,
-        minimum_age=series.maturity.minimum_age,
+def _title(event: TitlePublished | TitleRevised, published_at: datetime, seasons: tuple[Season, ...]) -> CatalogTitle:
+    details = event.details
+    rating = details.maturity[0]
+    row = CatalogTitle(
+        title_id=event.title_id,
+        kind=event.kind.value,
+        name=details.text.name,
+        synopsis=details.text.synopsis,
+        duration_ms=details.duration_ms,
+        credits_start_ms=details.markers.credits_start_ms,
+        maturity_system=rating.system,
+        maturity_value=rating.value,
+        minimum_age=rating.minimum_age,
+        availability=details.availability,
         seasons=seasons,
         published_at=published_at,
     )
+    return _placed(row, event.place) if event.kind is Kind.EPISODE and event.place else row
 
 
-def _with_season(seasons: tuple[Season, ...], added: Season) -> tuple[Season, ...]:
-    return tuple(sorted([*(season for season in seasons if season.number != added.number), added]))
+def _placed(row: CatalogTitle, place: EpisodePlace) -> CatalogTitle:
+    return replace(
+        row,
+        series_id=place.series_id,
+        series_name=place.series_name,
+        season_number=place.season_number,
+        episode_number=place.episode_number,
+    )
+
+
+def _of_series(row: CatalogTitle, event: Event) -> CatalogTitle:
+    match event:
+        case SeasonAdded() | SeasonRevised():
+            others = tuple(season for season in row.seasons if season.number != event.season_number)
+            return replace(row, seasons=tuple(sorted((*others, Season(event.season_number, event.name)))))
+        case SeasonRemoved():
+            left = tuple(season for season in row.seasons if season.number != event.season_number)
+            return replace(row, seasons=left)
+        case SeasonsReordered():
+            seasons = (Season(season.season_number, season.name) for season in event.seasons)
+            return replace(row, seasons=tuple(sorted(seasons)))
+        case EpisodeMoved():
+            return _placed(row, event.place)
+        case _:
+            return row

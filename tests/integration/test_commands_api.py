@@ -146,7 +146,7 @@ async def test_a_movie_is_published_once_however_often_the_request_comes(
     assert first.json() == again.json()
     assert first.headers["etag"] == '"1"'
     assert first.headers["playhead-position"] == again.headers["playhead-position"]
-    stream_id = f"catalog.movie-{first.json()['id']}"
+    stream_id = f"catalog.title-{first.json()['id']}"
     assert await postgres.fetchval("select count(*) from event_log where stream_id = $1", stream_id) == 1
 
 

@@ -14,7 +14,8 @@ from commands.catalog.refusals import (
     SeriesUnknown,
     WindowEndsBeforeItStarts,
 )
-from events.catalog import EpisodePublished, MoviePublished, SeasonAdded, SeriesPublished
+from events.catalog import SeasonAdded, TitlePublished
+from events.titles import EpisodePlace, Kind, LocalizedText, Markers, TitleDetails
 from events.types import Availability, Maturity, SeriesId, TitleId
 from tests.spec import Spec
 
@@ -46,10 +47,38 @@ PILOT = PublishEpisode(
     availability=(KOREA,),
 )
 
-sintel_published = MoviePublished(**vars(SINTEL))
-harbour_published = SeriesPublished(**vars(HARBOUR))
+sintel_published = TitlePublished(
+    title_id=SINTEL.title_id,
+    kind=Kind.MOVIE,
+    details=TitleDetails(
+        default_locale="en",
+        texts=(LocalizedText("en", "Sintel", SINTEL.synopsis),),
+        maturity=(ALL_AGES,),
+        duration_ms=888_000,
+        markers=Markers(credits_start_ms=740_000),
+        availability=(KOREA,),
+    ),
+)
+harbour_published = TitlePublished(
+    title_id=TitleId("harbour"),
+    kind=Kind.SERIES,
+    details=TitleDetails(
+        default_locale="en", texts=(LocalizedText("en", "Harbour", HARBOUR.synopsis),), maturity=(ALL_AGES,)
+    ),
+)
 first_season_added = SeasonAdded(**vars(FIRST_SEASON))
-pilot_published = EpisodePublished(series_name="Harbour", **vars(PILOT))
+pilot_published = TitlePublished(
+    title_id=PILOT.title_id,
+    kind=Kind.EPISODE,
+    place=EpisodePlace(SeriesId("harbour"), "Harbour", 1, 1),
+    details=TitleDetails(
+        default_locale="en",
+        texts=(LocalizedText("en", "Pilot", PILOT.synopsis),),
+        maturity=(ALL_AGES,),
+        duration_ms=2_400_000,
+        availability=(KOREA,),
+    ),
+)
 
 
 def test_a_movie_is_published() -> None:

@@ -4,16 +4,21 @@ from datetime import timedelta
 
 import msgspec
 
+from events import titles
+from events.titles import LocalizedText
 from projections.catalog.catalog_titles import CatalogTitle, CatalogTitles, Season
 from tests.builders import (
     EVENING,
     KOREA,
     MINUTE_MS,
+    episode_moved,
     episode_published,
     movie_published,
     recorded,
     season_added,
     series_published,
+    title_revised,
+    title_withdrawn,
 )
 from tests.projections.folds import project
 
@@ -63,10 +68,23 @@ def test_seasons_are_listed_by_number() -> None:
     assert row.seasons == (Season(1, "Season 1"), Season(2, "Two"))
 
 
-def test_a_series_published_again_keeps_its_seasons_and_its_first_date() -> None:
-    again = msgspec.structs.replace(series_published(name="Harbor"), time=EVENING + timedelta(days=1))
+def test_a_revised_series_keeps_its_seasons_and_its_first_date() -> None:
+    revised = title_revised(series_published(), texts=(LocalizedText("en", "Harbor"),))
+    again = msgspec.structs.replace(revised, time=EVENING + timedelta(days=1))
     row = project(VIEW, [series_published(), season_added(1), again])
     assert (row.name, len(row.seasons), row.published_at) == ("Harbor", 1, EVENING)
+
+
+def test_a_withdrawn_title_is_no_row_and_comes_back_whole() -> None:
+    withdrawn = [series_published(), season_added(1), title_withdrawn(series_published())]
+    assert project(VIEW, withdrawn) is None
+    row = project(VIEW, [*withdrawn, series_published(seasons=(titles.Season(1, "Season 1"),))])
+    assert row.seasons == (Season(1, "Season 1"),)
+
+
+def test_an_episode_moves_to_another_number() -> None:
+    row = project(VIEW, [episode_published(3), episode_moved("harbour-s1e3", 1, season=2)])
+    assert (row.season_number, row.episode_number) == (2, 1)
 
 
 def test_a_season_of_an_unknown_series_is_ignored() -> None:

@@ -129,7 +129,7 @@ def _failures(ready: Sequence[tuple[V, Ready]]) -> list[Letter]:
         for taken, error in one.failed:
             place = (taken.partition, taken.record.offset)
             told = f"{letters[place].detail}; " if place in letters else ""
-            letters[place] = Letter(*place[:1], taken.record, Reason.FOLD_FAILED, f"{told}{view.name}: {error}")
+            letters[place] = Letter(taken.partition, taken.record, Reason.FOLD_FAILED, f"{told}{view.name}: {error}")
     return list(letters.values())
 
 

@@ -3,10 +3,10 @@ what arrives, until it is told to drain. Faust drives it through projections/con
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from infra.clock import monotonic_s
 from infra.settings import Settings
@@ -16,6 +16,7 @@ from projections.engine import Applied, Engine
 from projections.errors import LogBehindStore, StoreEmptied, StoreUnavailable
 from projections.inbox import Inbox
 from projections.intake import V
+from projections.log import Log
 from projections.slabs import Checkpoint, Partition, Slab
 from projections.store import Checkpoints, Store
 
@@ -23,27 +24,8 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.05
 
 
-class Log(Protocol):
-    """Kafka, as the consumer group member sees it. Raises StoreUnavailable where Kafka does not answer."""
-
-    def assigned(self) -> set[Partition]:
-        """The partitions that are ours now."""
-
-    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
-        """The first offset that Kafka holds of each, and the one after the last."""
-
-    async def place(self, offsets: Mapping[Partition, int], epoch: int) -> None:
-        """Go on at these offsets; slabs read from there carry the epoch."""
-
-    def highwater(self, partition: Partition) -> int | None:
-        """The offset after the last record, as of the last fetch."""
-
-    async def mirror(self, offsets: Mapping[Partition, int]) -> None:
-        """Commit offsets to Kafka, for tools that show lag; quietly nothing while the group rebalances."""
-
-
 class Projector(Generic[V]):
-    """Runs an engine. `trouble`: why the store cannot be used now, or None."""
+    """Runs an engine."""
 
     def __init__(self, store: Store[V], engine: Engine[V], log_: Log, settings: Settings) -> None:
         self._store = store
@@ -59,15 +41,15 @@ class Projector(Generic[V]):
         self._open = False
         self._draining = asyncio.Event()
         self._done = asyncio.Event()
-        self.joined = False
-        self.trouble: str | None = None
-        self.progress_at_s = monotonic_s()
+        self._joined = False
+        self._trouble: str | None = None
+        self._progress_at_s = monotonic_s()
 
     def assign(self, partitions: Collection[Partition]) -> None:
         """The group gave us these partitions, and no others."""
         self.revoke()
         self._unplaced = set(partitions)
-        self.joined = True
+        self._joined = True
         self._work.set()
 
     def revoke(self) -> None:
@@ -97,6 +79,18 @@ class Projector(Generic[V]):
     def most_lag(self) -> int:
         """The lag of the partition that is furthest behind."""
         return max(map(self.lag, self._applied), default=0)
+
+    def missing(self) -> dict[str, str]:
+        """What readiness shows. Given no partitions, a worker is ready; with lag and no progress it is not."""
+        missing = {}
+        if not self._joined:
+            missing["consumer"] = "not yet part of its group"
+        if self._trouble is not None:
+            missing[self._store.name] = self._trouble
+        idle_s = monotonic_s() - self._progress_at_s
+        if self.most_lag and idle_s > self._settings.stuck_after_s:
+            missing["progress"] = f"{self.most_lag} records behind and none applied for {idle_s:.0f} s"
+        return missing
 
     async def run(self) -> None:
         """Apply what arrives until drained. Raises what is neither a record's nor the store's passing trouble."""
@@ -132,9 +126,9 @@ class Projector(Generic[V]):
             held = await self._store.checkpoints(partitions)
             await self._log.mirror({partition: checkpoint.next_offset for partition, checkpoint in held.items()})
         except StoreUnavailable as error:
-            self.trouble = str(error)
+            self._trouble = str(error)
             return
-        self.trouble = None
+        self._trouble = None
         if len(held) < len(partitions) and partitions == set(self._epochs):
             self._place_all_anew(StoreEmptied(sorted(partitions - held.keys())))
 
@@ -148,7 +142,7 @@ class Projector(Generic[V]):
         except StoreEmptied as error:
             self._place_all_anew(error)
             return
-        self.progress_at_s = monotonic_s()
+        self._progress_at_s = monotonic_s()
         for partition, checkpoint in applied.checkpoints.items():
             if partition in self._epochs:
                 self._applied[partition] = checkpoint.next_offset
@@ -193,7 +187,7 @@ class Projector(Generic[V]):
                 metrics.LAG.labels(self._store.name, *map(str, partition)).set_function(partial(self.lag, partition))
         metrics.PLACEMENTS.labels(self._store.name).inc(len(placed))
         self._unplaced -= partitions
-        self.progress_at_s = monotonic_s()
+        self._progress_at_s = monotonic_s()
 
     async def _starts(self, partitions: frozenset[Partition]) -> Checkpoints:
         """Where to begin: the checkpoints, or the start of the log where there is none or it lies before that."""
@@ -231,11 +225,11 @@ class Projector(Generic[V]):
                 pause_s = min(2 * pause_s, self._settings.store_retry_max_s)
                 action = again or action
             else:
-                self.trouble = None
+                self._trouble = None
                 return result
 
     def _note_trouble(self, error: StoreUnavailable, pause_s: float) -> None:
-        self.trouble = str(error)
+        self._trouble = str(error)
         metrics.RETRIES.labels(self._store.name).inc()
         log.warning("store unavailable", projection=self._store.name, error=str(error), retry_in_s=pause_s)
 

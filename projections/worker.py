@@ -14,7 +14,6 @@ import yarl
 from faust.app.base import App
 from mode.supervisors import CrashingSupervisor
 
-from infra.clock import monotonic_s
 from infra.kafka import CLIENT_ID
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
@@ -41,7 +40,7 @@ class Worker:
         self._app = new_app(f"{CLIENT_ID}-projections-{store.name}", settings)
         self._projector = Projector(store, Engine(store, views, self._letters), self._app.consumer, settings)
         self._app.intake = self._projector
-        self._probes = ProbeServer(settings, self.missing)
+        self._probes = ProbeServer(settings, self._missing)
         self._running: asyncio.Task[None] | None = None
         _declare(self._app, sorted({topic.name for view in views for topic in view.topics}), self._projector)
         self._app.task(self._run)
@@ -68,18 +67,8 @@ class Worker:
         if worker.crash_reason is not None:
             raise worker.crash_reason
 
-    async def missing(self) -> dict[str, str]:
-        """What readiness shows. Given no partitions, a worker is ready; with lag and no progress it is not."""
-        missing = {}
-        projector = self._projector
-        if not projector.joined:
-            missing["consumer"] = "not yet part of its group"
-        if projector.trouble is not None:
-            missing[self._store.name] = projector.trouble
-        idle_s = monotonic_s() - projector.progress_at_s
-        if projector.most_lag and idle_s > self._settings.stuck_after_s:
-            missing["progress"] = f"{projector.most_lag} records behind and none applied for {idle_s:.0f} s"
-        return missing
+    async def _missing(self) -> dict[str, str]:
+        return self._projector.missing()
 
     async def _run(self) -> None:
         self._running = asyncio.current_task()

@@ -26,6 +26,7 @@ _UNAVAILABLE: Final = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,  # the client's own: its connection was lost in between
+    asyncpg.InternalClientError,  # a connection that went away in the middle of an exchange
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement canceled
     asyncpg.TransactionRollbackError,  # deadlock, serialization
@@ -117,7 +118,11 @@ class PostgresStore:
             if self._pool is None:
                 raise StoreUnavailable("not connected")
             async with self._pool.acquire(timeout=self._settings.query_timeout_s) as connection:
-                yield connection  # type: ignore[misc]  # a proxy that the stubs do not take for a connection
+                try:
+                    yield connection  # type: ignore[misc]  # a proxy that the stubs do not take for a connection
+                except (StoreUnavailable, *_UNAVAILABLE):
+                    connection.terminate()  # whatever it was in the middle of, the next round has another
+                    raise
 
 
 class PostgresRound:

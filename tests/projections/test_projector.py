@@ -70,11 +70,11 @@ class AbsentStore(MemoryStore):
 class Running:
     """A projector at work on a task of its own."""
 
-    def __init__(self, log: FakeLog, store: MemoryStore | None = None) -> None:
+    def __init__(self, log: FakeLog, store: MemoryStore | None = None, settings: Settings = SETTINGS) -> None:
         self.store = store or MemoryStore()
         self.log = log
         engine = Engine[AnyView](self.store, [Tallies()], FakeLetters())
-        self.projector = Projector[AnyView](self.store, engine, log, SETTINGS)
+        self.projector = Projector[AnyView](self.store, engine, log, settings)
         self.task = asyncio.create_task(self.projector.run())
 
     async def settle(self) -> None:
@@ -86,7 +86,7 @@ class Running:
         await self.settle()
 
     def trouble(self) -> str | None:
-        return self.projector.trouble
+        return self.projector.missing().get("memory")
 
     @property
     def counted(self) -> int:
@@ -237,6 +237,18 @@ async def test_a_revoked_partition_is_forgotten(running: Running) -> None:
 
 
 async def test_a_member_without_partitions_has_joined(running: Running) -> None:
-    assert not running.projector.joined
+    assert running.projector.missing() == {"consumer": "not yet part of its group"}
     running.projector.assign(())
-    assert running.projector.joined
+    assert running.projector.missing() == {}
+
+
+async def test_lag_without_progress_is_not_ready() -> None:
+    patient = Running(FakeLog(PLAYBACK_0), settings=SETTINGS.model_copy(update={"stuck_after_s": 0.3}))
+    await patient.assign()
+    assert patient.projector.missing() == {}
+    await asyncio.sleep(0.3)
+    assert "1000 records behind" in patient.projector.missing()["progress"]
+    patient.projector.put(heartbeats(0, 5, epoch=1))
+    await patient.settle()
+    assert patient.projector.missing() == {}
+    await patient.projector.drain()

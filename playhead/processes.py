@@ -88,7 +88,11 @@ class Process:
 
     def failure(self, what: str) -> ProcessFailed:
         """Why it is given up, with the end of its log."""
-        return ProcessFailed(f"{self.name} {what}. The end of {self.log}:\n{last_log_lines(self.log)}")
+        alone = " ".join(self.arguments)
+        return ProcessFailed(
+            f"{self.name} {what}. The end of {self.log}:\n{last_log_lines(self.log)}\n"
+            f"Mend what it says and try again; `playhead {alone}` starts only this process."
+        )
 
 
 @dataclass

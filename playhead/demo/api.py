@@ -19,7 +19,6 @@ KEEPS_TRYING_S: Final = 30.0
 """How long a client resends what the API cannot take at the moment, before it gives up."""
 LONGEST_PAUSE_S: Final = 5.0
 DEFAULT_PAUSE_S: Final = 0.5
-MOST_CONNECTIONS: Final = 100
 TRANSIENT: Final = (429, 503)
 PAGE_ROWS: Final = 100
 
@@ -65,10 +64,10 @@ class Api:
             headers[POSITION_HEADER] = format_positions(waited_for)
         return await self._patiently(lambda: self._session.get(self.url + path, headers=headers))
 
-    async def get_once(self, path: str, token: str) -> Reply:
-        """GET, whatever the answer is."""
-        async with self._session.get(self.url + path, headers={"Authorization": f"Bearer {token}"}) as response:
-            return await _read(response)
+    async def get_once(self, path: str, token: str) -> Reply | None:
+        """GET, whatever the answer is; None when there is none."""
+        reply, _ = await _answer(self._session.get(self.url + path, headers={"Authorization": f"Bearer {token}"}))
+        return reply
 
     async def reached(self, path: str, token: str, positions: Iterable[Position]) -> None:
         """Return when the view behind `path` has applied all of these positions. Raises NotTaken."""
@@ -103,7 +102,7 @@ class Api:
 def connect() -> aiohttp.ClientSession:
     """A client for all viewers together, with their connections kept."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS),
+        connector=aiohttp.TCPConnector(limit=0),  # as many as there are players: each has its own
         timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
     )
 

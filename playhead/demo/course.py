@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from infra.clock import utc_now
+from infra.clock import monotonic_s, utc_now
 from infra.ids import new_id
 from playhead.console import say
 from playhead.demo import closing
@@ -73,7 +73,9 @@ class Course:
         freshness = await self._play(titles)
         held = Held(self._fleet.settings, self._query, self._badges, self._run_id)
         reckoning = Reckoning(self._ledger, catalog, held, Rules.of(self._fleet.settings))
+        ended_s = monotonic_s()
         behind = await reckoning.wait_for_stores(self._patient_query, self._badges)
+        say(f"The evening is over. Every store was waited for: {monotonic_s() - ended_s:.1f} s. Comparing ...")
         views = await reckoning.compare(began_at)
         await self._show_viewer(held)
         closing.show_played(self._ledger, freshness)

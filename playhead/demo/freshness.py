@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from infra.clock import monotonic_s
-from playhead.demo.api import Api, Badges
-from playhead.demo.player import EveningClock, Living, Viewer
+from playhead.demo.api import Api, Badges, Reply
+from playhead.demo.player import OK, EveningClock, Living, Viewer
 from playhead.demo.script import BROWSER
 from playhead.demo.sitting import Act, Leaving, Moment, Title
 
@@ -56,7 +56,11 @@ class Freshness:
         path = f"/v1/profiles/{self._viewer.profile_id}/continue-watching"
         while (passed_s := monotonic_s() - began_s) < GIVEN_UP_S:
             reply = await self._query.get_once(path, self._badge)
-            if reply.status == 200 and any(row["position_ms"] >= position_ms for row in reply.json()["items"]):
+            if reply is not None and reply.status == OK and _shows(reply, position_ms):
                 return monotonic_s() - began_s
             await asyncio.sleep(POLL_S)
         return passed_s
+
+
+def _shows(reply: Reply, position_ms: int) -> bool:
+    return any(row["position_ms"] >= position_ms for row in reply.json()["items"])

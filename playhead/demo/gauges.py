@@ -98,6 +98,9 @@ class Sampler:
             return None
 
 
-def lag_of(metrics: Iterable[str]) -> int:
-    """The sum of a projection's lag over its partitions, out of its metrics in Prometheus' text format."""
-    return int(sum(float(line.rpartition(" ")[2]) for line in metrics if line.startswith(LAG)))
+def lag_of(metrics: Iterable[str]) -> int | None:
+    """The sum of a projection's lag over its partitions, out of its metrics in Prometheus' text format; None before
+    it was given any.
+    """
+    lags = [float(line.rpartition(" ")[2]) for line in metrics if line.startswith(LAG)]
+    return int(sum(lags)) if lags else None

@@ -1,0 +1,55 @@
+"""`python -m tests.benchmarks [NAME...]`: runs the benchmarks and prints one table. It fails only when something
+broke, never because something was slow.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+import uvloop
+
+from tests.benchmarks import freshness, ingest, projector, relay
+from tests.benchmarks.bench import Bench, opened
+from tests.benchmarks.results import Line, show
+
+
+class Name(StrEnum):
+    """The benchmarks."""
+
+    INGEST = "ingest"
+    PROJECTOR = "projector"
+    RELAY = "relay"
+    FRESHNESS = "freshness"
+
+
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
+    Name.INGEST: ingest.run,
+    Name.PROJECTOR: projector.run,
+    Name.RELAY: relay.run,
+    Name.FRESHNESS: freshness.run,
+}
+
+
+@app.command()
+def main(
+    names: Annotated[list[Name] | None, typer.Argument(help="which to run; none: all")] = None,
+) -> None:
+    """Measure Playhead against bare loops and print the ratios.
+
+    Starts its own servers in .playhead/, unless PLAYHEAD_KAFKA_BOOTSTRAP and the like name some: those are written to.
+    """
+    uvloop.run(_run(names or list(Name)))
+
+
+async def _run(names: list[Name]) -> None:
+    lines: list[Line] = []
+    async with opened() as bench:
+        for name in names:
+            lines += await BENCHMARKS[name](bench)
+    show([*lines, *bench.memory()])
+
+
+if __name__ == "__main__":
+    app()

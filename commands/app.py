@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from commands.bodies import BodyLimitMiddleware
 from commands.catalog import routes as catalog
@@ -16,6 +18,7 @@ from commands.playback import reporting
 from commands.playback import routes as playback
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
+from commands.playback.short_way import ShortWay
 from infra import problems, redis
 from infra.authentication import BearerAuthentication
 from infra.clock import utc_now
@@ -28,13 +31,22 @@ from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware, probes
 from infra.tokens import Tokens
 
+UNUSED_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own, which else looks for OpenTelemetry's providers on every request; infra/telemetry.py is ours."""
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The commands API."""
-    app = FastAPI(title="Playhead commands", version="0.1.0", lifespan=lambda app: _lifespan(app, settings))
+    app = FastAPI(
+        title="Playhead commands",
+        version="0.1.0",
+        lifespan=lambda app: _lifespan(app, settings),
+        telemetry=UNUSED_TELEMETRY,
+    )
     tokens = Tokens(settings)
     app.state.tokens = tokens
     app.state.authentication = BearerAuthentication(tokens)
+    app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
     app.add_middleware(CorrelationMiddleware)
     problems.install(app, PROBLEMS)

@@ -1,6 +1,7 @@
 """Bounds request bodies before anything is parsed: a middleware, so that no route can forget it."""
 
-from starlette.datastructures import Headers
+from collections.abc import Iterable
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +22,7 @@ class BodyLimitMiddleware:
         async def receive_bounded() -> Message:
             nonlocal size
             if size is None:
-                self._check(Headers(scope=scope))
+                self._check(scope["headers"])
                 size = 0
             message = await receive()
             size += len(message.get("body", b""))
@@ -31,14 +32,17 @@ class BodyLimitMiddleware:
 
         await self._app(scope, receive_bounded, send)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         # Raised from inside the app's own first read, where its exception handlers answer it.
-        declared = headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            raise self._too_large()
-        encoding = headers.get("content-encoding", "identity")
-        if encoding != "identity":
-            raise HTTPException(415, f"send the body as it is, without Content-Encoding {encoding[:40]!r}")
+        for name, value in headers:
+            if name == b"content-length" and value.isdigit() and int(value) > self._max_bytes:
+                raise self._too_large()
+            if name == b"content-encoding" and value != b"identity":
+                raise HTTPException(415, f"send the body as it is, without Content-Encoding {_shown(value)!r}")
 
     def _too_large(self) -> HTTPException:
         return HTTPException(413, f"a body may hold {self._max_bytes} bytes; split it")
+
+
+def _shown(value: bytes) -> str:
+    return value[:40].decode("latin-1")

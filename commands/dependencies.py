@@ -46,8 +46,16 @@ def context_of(request: Request, principal: str) -> Context:
     return Context(
         correlation_id=request.scope["correlation_id"],
         principal=principal,
-        traceparent=request.headers.get("traceparent"),
+        traceparent=header_of(request, b"traceparent"),
     )
+
+
+def header_of(request: Request, name: bytes) -> str | None:
+    """A request's header, by its name in lower case; without the views that Starlette makes of all of them."""
+    for given, value in request.scope["headers"]:
+        if given == name:
+            return str(value, "latin-1")
+    return None
 
 
 async def terms(

@@ -1,5 +1,6 @@
 """How HTTP is served: uvicorn with uvloop and httptools, bounded, drained on SIGTERM."""
 
+import gc
 import signal
 import sys
 
@@ -27,4 +28,5 @@ def serve(app: Starlette, settings: Settings, *, port: int) -> None:
         timeout_keep_alive=settings.http_keep_alive_s,
         timeout_graceful_shutdown=int(settings.shutdown_grace_s),
     )
+    gc.freeze()  # what was imported stays: no collection needs to look at it again
     uvicorn.Server(config).run()

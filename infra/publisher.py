@@ -7,18 +7,16 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 from prometheus_client import Counter, Gauge
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
-from events.envelope import CONTENT_TYPE
 from events.refusals import Refusal
+from infra.batches import Lanes
 from infra.kafka import new_producer
 from infra.positions import Position
 from infra.settings import Settings
 from infra.telemetry import log
 
-HEADERS = [("content-type", CONTENT_TYPE.encode())]
 PUBLISHED = Counter("playhead_events_published_total", "Events that Kafka acknowledged", ["topic"])
 UNPUBLISHED = Counter("playhead_events_unpublished_total", "Events refused because Kafka did not take them", ["topic"])
 INFLIGHT = Gauge("playhead_publish_inflight_bytes", "Taken from players, not yet acknowledged by Kafka")
@@ -34,6 +32,7 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._lanes: Lanes | None = None
         self._inflight_bytes = 0
         self._connecting: asyncio.Task[None] | None = None
 
@@ -45,6 +44,8 @@ class Publisher:
         """Send what was taken, and leave."""
         if self._connecting is not None:
             self._connecting.cancel()
+        if self._lanes is not None:
+            await self._lanes.drain(self._settings.produce_timeout_s)
         if self._producer is not None:
             await self._producer.stop()
 
@@ -53,42 +54,38 @@ class Publisher:
         """Whether Kafka answered and the producer lives."""
         return self._producer is not None and not self._dead(self._producer)
 
-    async def publish(self, topic: str, key: str, bodies: Sequence[bytes]) -> list[Position]:
-        """Produce events of one key in order; their positions once all are acknowledged. Raises KafkaUnavailable.
+    async def publish(self, topic: str, key: str, bodies: Sequence[bytes]) -> Position:
+        """Produce events of one key in order; the position of the last once all are acknowledged. Raises
+        KafkaUnavailable.
 
         A refused event may still arrive later, when Kafka took it and its reply was lost: ids make that harmless.
         """
         size = sum(map(len, bodies))
-        producer = self._alive(size)
+        lanes = self._alive(size)
         self._inflight_bytes += size
         INFLIGHT.set(self._inflight_bytes)
         try:
             async with asyncio.timeout(self._settings.produce_timeout_s):
-                records = await self._send(producer, topic, key.encode(), bodies)
+                partition, lane = await lanes.lane(topic, key.encode())
+                offset = await lane.send(key.encode(), bodies)
         except (TimeoutError, KafkaError) as error:
             UNPUBLISHED.labels(topic).inc(len(bodies))
             raise self._unavailable(type(error).__name__) from error
         finally:
             self._inflight_bytes -= size
         PUBLISHED.labels(topic).inc(len(bodies))
-        return [Position(record.topic, record.partition, record.offset) for record in records]
+        return Position(topic, partition, offset)
 
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, key: bytes, bodies: Sequence[bytes]
-    ) -> list[RecordMetadata]:
-        futures = [await producer.send(topic, body, key, headers=HEADERS) for body in bodies]
-        return [await future for future in futures]
-
-    def _alive(self, size: int) -> AIOKafkaProducer:
+    def _alive(self, size: int) -> Lanes:
         if self._producer is not None and self._dead(self._producer):
             log.warning("producer_dead")
-            self._producer = None
+            self._producer = self._lanes = None
             self._connecting = asyncio.create_task(self._connect())
-        if self._producer is None:
+        if self._lanes is None:
             raise self._unavailable("not connected")
         if self._inflight_bytes + size > self._settings.produce_inflight_max_bytes:
             raise self._unavailable("too much is waiting for Kafka")
-        return self._producer
+        return self._lanes
 
     @staticmethod
     def _dead(producer: AIOKafkaProducer) -> bool:
@@ -108,7 +105,7 @@ class Publisher:
                 except BaseException:
                     await producer.stop()
                     raise
-                self._producer = producer
+                self._producer, self._lanes = producer, Lanes(producer, self._settings.produce_linger_ms)
 
     def _unavailable(self, reason: str) -> KafkaUnavailable:
         return KafkaUnavailable(

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 import structlog
 import uvicorn
@@ -25,6 +26,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 CORRELATION_HEADER = "X-Correlation-Id"
 CORRELATION_MAX_CHARS = 128
+MOST_COUNTERS_KEPT = 256
 REQUESTS = Counter("playhead_http_requests_total", "Requests answered", ["method", "status"])
 LATENCY = Histogram("playhead_http_request_seconds", "From request to reply", ["method"])
 
@@ -83,14 +85,20 @@ class CorrelationMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            REQUESTS.labels(scope["method"], status).inc()
-            LATENCY.labels(scope["method"]).observe(monotonic_s() - began)
+            requests, latency = _counters(scope["method"], status)
+            requests.inc()
+            latency.observe(monotonic_s() - began)
 
     def _given(self, scope: Scope) -> str | None:
         for name, value in scope["headers"]:
             if name == self._header and len(value) <= CORRELATION_MAX_CHARS and value.isascii():
                 return str(value.decode())
         return None
+
+
+@lru_cache(maxsize=MOST_COUNTERS_KEPT)
+def _counters(method: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, status), LATENCY.labels(method)
 
 
 def probes(ready: Readiness) -> list[BaseRoute]:

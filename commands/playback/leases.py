@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import Counter
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from events.types import ProfileId, SessionId
 from infra.redis import Redis
@@ -28,13 +28,16 @@ class _Renewal:
 
 
 class Leases:
-    """The leases of all sessions. Renewals that come while one is under way share the next pipeline."""
+    """The leases of all sessions. Renewals share a pipeline: they wait for each other as long as events do for the
+    next batch to Kafka, which every report waits for anyway.
+    """
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._lease_ms = settings.lease_s * 1000
         self._ttl_ms = settings.playback_token_ttl_s * 1000
         self._pipeline_max = settings.redis_pipeline_max_reads
+        self._linger_s = settings.produce_linger_ms / 1000
         self._start = redis.register_script((LUA / "start.lua").read_text())
         self._renew = redis.register_script((LUA / "renew.lua").read_text())
         self._waiting: list[_Renewal] = []
@@ -75,6 +78,7 @@ class Leases:
 
     async def _flush(self) -> None:
         while self._waiting:
+            await asyncio.sleep(self._linger_s)
             batch, self._waiting = self._waiting[: self._pipeline_max], self._waiting[self._pipeline_max :]
             for renewal, lease_until_ms in zip(batch, await self._renew_all(batch), strict=True):
                 if not renewal.done.done():
@@ -82,17 +86,24 @@ class Leases:
 
     async def _renew_all(self, batch: list[_Renewal]) -> list[int | None]:
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for renewal in batch:
-                    await self._renew(
-                        keys=[_key(renewal.session_id)],
-                        args=[renewal.profile_id, self._lease_ms, self._ttl_ms],
-                        client=pipeline,
-                    )
-                return [int(reply) for reply in await pipeline.execute()]
+            try:
+                replies = await self._run_renewals(batch)
+            except NoScriptError:  # the first time, and after Redis was restarted
+                await self._redis.script_load(self._renew.script)
+                replies = await self._run_renewals(batch)
         except (RedisError, OSError) as error:
             _failed_open(error, len(batch))
             return [None] * len(batch)
+        return [int(reply) for reply in replies]
+
+    async def _run_renewals(self, batch: list[_Renewal]) -> list[bytes]:
+        # Not through the script object, which asks Redis before every pipeline whether it has the script.
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for renewal in batch:
+                key, lease = _key(renewal.session_id), (renewal.profile_id, self._lease_ms, self._ttl_ms)
+                pipeline.execute_command("EVALSHA", self._renew.sha, 1, key, *lease)
+            replies: list[bytes] = await pipeline.execute()
+            return replies
 
     async def _set_state(self, session_id: SessionId, state: str) -> None:
         try:

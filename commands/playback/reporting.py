@@ -1,5 +1,5 @@
-"""The ingest path: POST .../events and .../stop. Plain Starlette endpoints, since every microsecond here is paid per
-report.
+"""The ingest path: POST .../events and .../stop. Plain Starlette endpoints, which short_way.py calls without
+FastAPI in between, since every microsecond here is paid per report.
 
 The playback token authenticates and enriches a report without a look-up; the lease is renewed in a pipeline that
 reports share while Kafka acknowledges.
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from commands.dependencies import Resources, context_of, resources
+from commands.dependencies import Resources, context_of, header_of, resources
 from commands.playback.refusals import PlaybackTokenInvalid, SessionNotYours, SessionUnknown
 from commands.playback.reports import Result, Taken, read, read_stop, take
 from events.envelope import Context
@@ -63,13 +63,12 @@ async def _record(
     taken = take(*sent, session, context, received_at=opened.clock(), limits=opened.limits)
     if not taken.bodies:
         return taken, None
-    positions = await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies)
-    return taken, positions[-1]
+    return taken, await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies)
 
 
 async def _session(request: Request, opened: Resources) -> SessionSnapshot:
     """The session that a request reports for, from its playback token."""
-    given = request.headers.get("authorization", "")
+    given = header_of(request, b"authorization") or ""
     if not given.startswith(BEARER):
         raise _token_invalid("send the playback token that StartPlayback replied: Authorization: Bearer <token>")
     try:
@@ -96,7 +95,8 @@ def _reply(reply: ReportReply, position: Position | None) -> Response:
     return Response(_encoder.encode(reply), media_type="application/json", headers=headers)
 
 
+ENDPOINTS = {"events": report, "stop": stop}
 routes = [
-    Route("/v1/playback/sessions/{session_id}/events", report, methods=["POST"]),
-    Route("/v1/playback/sessions/{session_id}/stop", stop, methods=["POST"]),
+    Route(f"/v1/playback/sessions/{{session_id}}/{name}", endpoint, methods=["POST"])
+    for name, endpoint in ENDPOINTS.items()
 ]

@@ -37,7 +37,7 @@ async def start_playback(
             f"session {session.session_id} is {state}; start a new one under a new id", members={"state": state}
         )
     recorded = _recorded(session, body.start_position_ms, context)
-    [position] = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [recorded])
+    position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [recorded])
     await opened.leases.confirm(session.session_id)
     return _reply(opened, session), position
 

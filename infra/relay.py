@@ -6,11 +6,13 @@ skips or reorders one, and readers drop a position that they have applied.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 from asyncpg import InterfaceError, PostgresError
 from prometheus_client import Counter, Gauge
@@ -30,6 +32,7 @@ LAG = Gauge("playhead_relay_lag_events", "Events in the log that Kafka does not 
 LEASES = Gauge("playhead_relay_leases", "Partitions that this relay produces")
 
 TRANSIENT = (KafkaError, PostgresError, InterfaceError, OSError, TimeoutError)
+CONTENT_TYPE_HEADER = ("content-type", CONTENT_TYPE.encode())
 LOG_TOPICS = tuple(topic.name for topic in TOPICS if topic.lane is Lane.LOG)
 
 
@@ -71,7 +74,7 @@ class Relay:
             try:
                 await self._relay()
             except* TRANSIENT as errors:
-                self.trouble = repr(errors.exceptions[0])
+                self.trouble = repr(_first(errors))
                 log.warning("relay_interrupted", reason=self.trouble, retry_s=pause_s)
                 await self._pause(pause_s)
                 pause_s = min(2 * pause_s, self._settings.store_retry_max_s)
@@ -82,7 +85,7 @@ class Relay:
 
     async def _relay(self) -> None:
         # A new producer each time: after a failed batch, order within a partition is only sure from a clean sequence.
-        producer = new_producer(self._settings)
+        producer = new_producer(self._settings, batch_max_bytes=self._settings.relay_batch_max_bytes)
         self._leased.clear()
         try:
             await producer.start()
@@ -131,23 +134,29 @@ class Relay:
             taken[place.partition].tails[place.topic] = position
 
     async def _produce_round(self, producer: AIOKafkaProducer) -> int:
-        """Produce the next batch of every leased partition that has one; how many partitions had."""
+        """Produce the next rows of every leased partition that has some; how many partitions had. While Kafka
+        acknowledges those of one partition, those of another are read.
+        """
         behind = await self._behind()
-        batches = await asyncio.gather(*(self._read(leased) for leased in behind))
+        async with asyncio.timeout(self._settings.produce_timeout_s), asyncio.TaskGroup() as tasks:
+            producing = [tasks.create_task(self._produce_next(leased, producer)) for leased in behind]
+        await self._advance({leased.partition: task.result() for leased, task in zip(behind, producing, strict=True)})
+        return len(behind)
+
+    async def _produce_next(self, leased: Leased, producer: AIOKafkaProducer) -> int:
+        """Produce a partition's next rows; the position of the last, once Kafka has acknowledged all."""
+        rows = await self._log.read(leased.partition, after=leased.position, limit=self._settings.relay_batch_rows)
         if self._now_s() >= self._valid_until_s:
             raise TimeoutError("the leases ran out before they were renewed")
-        async with asyncio.timeout(self._settings.produce_timeout_s):
-            sent = [
-                await _send(producer, row)
-                for leased, rows in zip(behind, batches, strict=True)
-                for row in rows
-                if leased.lacks(row)
-            ]
-            for acknowledged in sent:
-                await acknowledged
-        RELAYED.inc(len(sent))
-        await self._advance({rows[0].partition: rows[-1].position for rows in batches if rows})
-        return len(behind)
+        by_topic: dict[str, list[LogRow]] = {}
+        for row in rows:
+            if leased.lacks(row):
+                by_topic.setdefault(topic_of(row.type).name, []).append(row)
+        async with asyncio.TaskGroup() as tasks:
+            for topic, lacking in by_topic.items():
+                tasks.create_task(_produce(producer, TopicPartition(topic, leased.partition), lacking))
+        RELAYED.inc(sum(map(len, by_topic.values())))
+        return rows[-1].position
 
     async def _behind(self) -> list[Leased]:
         heads = await self._pool.fetch(
@@ -158,9 +167,6 @@ class Relay:
         return [
             self._leased[at["partition"]] for at in heads if at["position"] > self._leased[at["partition"]].position
         ]
-
-    async def _read(self, leased: Leased) -> list[LogRow]:
-        return await self._log.read(leased.partition, after=leased.position, limit=self._settings.relay_batch_rows)
 
     async def _advance(self, positions: dict[int, int]) -> None:
         for partition, position in positions.items():
@@ -178,12 +184,33 @@ class Relay:
         return asyncio.get_running_loop().time()
 
 
-async def _send(producer: AIOKafkaProducer, row: LogRow) -> asyncio.Future[object]:
-    headers = [("content-type", CONTENT_TYPE.encode()), (POSITION_HEADER, str(row.position).encode())]
-    future: asyncio.Future[object] = await producer.send(
-        topic_of(row.type).name, row.body, row.stream_id.encode(), partition=row.partition, headers=headers
-    )
-    return future
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of the errors themselves, which groups within groups may hold."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _produce(producer: AIOKafkaProducer, place: TopicPartition, rows: Sequence[LogRow]) -> None:
+    """Batch after batch, each acknowledged before the next is sent: none can overtake one that failed."""
+    for batch in _batches(producer, rows):
+        acknowledged = await producer.send_batch(batch, place.topic, partition=place.partition)
+        await acknowledged
+
+
+def _batches(producer: AIOKafkaProducer, rows: Sequence[LogRow]) -> Iterator[BatchBuilder]:
+    """Rows as full batches: a send() for each would make a future and find its topic anew."""
+    batch = producer.create_batch()
+    for row in rows:
+        if not _appended(batch, row):
+            yield batch
+            batch = producer.create_batch()
+            _appended(batch, row)  # a batch's first row has room, however long
+    yield batch
+
+
+def _appended(batch: BatchBuilder, row: LogRow) -> bool:
+    headers = [CONTENT_TYPE_HEADER, (POSITION_HEADER, b"%d" % row.position)]
+    return batch.append(timestamp=None, key=row.stream_id.encode(), value=row.body, headers=headers) is not None
 
 
 async def _tails(places: list[TopicPartition], settings: Settings) -> dict[TopicPartition, int]:

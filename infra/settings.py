@@ -111,6 +111,7 @@ class Settings(BaseSettings):
 
     # Relay
     relay_batch_rows: int = Field(default=1_000, ge=1)
+    relay_batch_max_bytes: int = Field(default=256 * KIB, ge=KIB, le=MIB // 2, description="before compression")
     relay_poll_interval_s: float = 0.02
     relay_lease_s: float = Field(default=3.0, description="a dead relay's partitions are taken over after this")
 

@@ -26,41 +26,13 @@ from infra.payments.provider import Charge, Refund
 from infra.payments.rules import RULES_MAX, Operation, Rule, RuleBook
 from infra.payments.wire import CHARGES, IDEMPOTENCY_KEY, REFUNDS, ChargeBody, FoundCharges, RefundBody
 from infra.settings import Settings
-from playhead.fake_webhooks import Delivery, WebhookSender
+from playhead.fake_control import Booked, Deliveries, Everything, Rules
+from playhead.fake_webhooks import WebhookSender
 
 KEY_MAX_CHARS = 255
 CONTROL_MAX_ROWS = 10_000
 
 T = TypeVar("T")
-
-
-class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /control/rules: these instead of those in force."""
-
-    rules: list[Rule] = msgspec.field(default_factory=list)
-    seed: int = 0
-
-
-class Booked(msgspec.Struct, frozen=True):
-    """A row of GET /control/charges: a charge as it stands, whose it is, and under which key it was asked."""
-
-    account_id: str
-    idempotency_key: str
-    charge: Charge
-
-
-class Everything(msgspec.Struct, frozen=True):
-    """GET /control/charges."""
-
-    charges: list[Booked]
-    refunds: list[Refund]
-
-
-class Deliveries(msgspec.Struct, frozen=True):
-    """GET /control/webhooks: what was tried, oldest first, and how many wait."""
-
-    tried: list[Delivery]
-    waiting: int
 
 
 class LostReply(Response):
@@ -113,12 +85,21 @@ class FakeProvider:
         self.rules = RuleBook(body.rules, body.seed)
         return Response(status_code=204)
 
-    async def show_charges(self, _: Request) -> Response:
-        """GET /control/charges: the latest of each, oldest first."""
-        charges = list(self.books.charges.entries.values())[-CONTROL_MAX_ROWS:]
-        refunds = list(self.books.refunds.entries.values())[-CONTROL_MAX_ROWS:]
-        rows = [Booked(entry.request.account_id, entry.request.idempotency_key, entry.now) for entry in charges]
-        return _json(Everything(rows, [entry.now for entry in refunds]))
+    async def show_charges(self, request: Request) -> Response:
+        """GET /control/charges?offset=: up to CONTROL_MAX_ROWS of each, oldest first."""
+        asked = request.query_params.get("offset", "0")
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 10):
+            raise HTTPException(422, "offset is a count")
+        page = slice(int(asked), int(asked) + CONTROL_MAX_ROWS)
+        charges, refunds = list(self.books.charges.entries.values()), list(self.books.refunds.entries.values())
+        return _json(
+            Everything(
+                charges=[Booked(row.request.account_id, row.request.idempotency_key, row.now) for row in charges[page]],
+                refunds=[row.now for row in refunds[page]],
+                charges_total=len(charges),
+                refunds_total=len(refunds),
+            )
+        )
 
     async def show_webhooks(self, _: Request) -> Response:
         """GET /control/webhooks."""
@@ -138,7 +119,8 @@ class FakeProvider:
     def _rule(self, operation: Operation, key: str, account_id: str | None) -> Rule:
         rule = self.rules.take(operation, key=key, account_id=account_id)
         if rule.unavailable or self.sender.full:
-            raise HTTPException(503, "down, as a rule says or since too many webhooks wait", {"Retry-After": "0"})
+            wait = {} if rule.retry_after_s is None else {"Retry-After": str(rule.retry_after_s)}
+            raise HTTPException(503, "down, as a rule says or since too many webhooks wait", wait)
         return rule
 
 

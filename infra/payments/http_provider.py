@@ -4,6 +4,7 @@ Each request is tried a bounded number of times under one idempotency key. What 
 for the amount and the invoice that were asked.
 """
 
+import asyncio
 import re
 from types import TracebackType
 from typing import Final, TypeVar
@@ -127,24 +128,26 @@ class HttpPaymentProvider:
     async def _try(self, request: httpx.Request, reply: type[T]) -> T:
         outcome = "no_reply"
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                outcome = str(response.status_code)
-                return _read(response, await self._body(response), reply)
-            finally:
-                await response.aclose()
-        except httpx.TransportError as error:
+            async with asyncio.timeout(self._settings.payments_timeout_s):  # httpx bounds each read, not their sum
+                response, body = await self._exchange(request)
+            outcome = str(response.status_code)
+            return _read(response, body, reply)
+        except (httpx.TransportError, TimeoutError) as error:
             raise ProviderUnavailable(f"no whole reply: {type(error).__name__}") from error
         finally:
             REQUESTS.labels(request.method, request.url.path, outcome).inc()
 
-    async def _body(self, response: httpx.Response) -> bytes:
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._settings.payments_reply_max_bytes:
-                raise ProviderUnavailable("the reply is longer than any of the provider's")
-        return bytes(body)
+    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        response = await self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > self._settings.payments_reply_max_bytes:
+                    raise ProviderUnavailable("the reply is longer than any of the provider's")
+            return response, bytes(body)
+        finally:
+            await response.aclose()
 
 
 def _read(response: httpx.Response, body: bytes, reply: type[T]) -> T:

@@ -1,5 +1,7 @@
 """The fake provider without a network, for logic tests: the same books and rules as the one that speaks HTTP."""
 
+from collections.abc import Sequence
+
 from infra.clock import Clock, utc_now
 from infra.payments.books import A, Books, NotBooked
 from infra.payments.provider import (
@@ -17,7 +19,7 @@ from infra.payments.rules import Operation, Rule, RuleBook
 class MemoryPaymentProvider:
     """A PaymentProvider. What it would tell by webhook is in `webhooks`, in the order that it would arrive.
 
-    A rule's delay lasts until settle(); its held webhook until the next one.
+    A rule's delay lasts until settle(); a webhook that it holds back waits for the next one or settle().
     """
 
     def __init__(self, rules: RuleBook | None = None, clock: Clock = utc_now) -> None:
@@ -55,15 +57,16 @@ class MemoryPaymentProvider:
         return self.books.find(idempotency_key)
 
     def settle(self) -> None:
-        """Let everything that is pending end, oldest first."""
+        """Let everything that is pending end, oldest first, and tell what was held back."""
         waiting, self._unsettled = self._unsettled, []
         for operation, key, rule in waiting:
             self._settle(operation, key, rule)
+        self._tell(self._held)
 
     def _rule(self, operation: Operation, key: str, account_id: str | None) -> Rule:
         rule = self.rules.take(operation, key=key, account_id=account_id)
         if rule.unavailable:
-            raise ProviderUnavailable("the provider is down")
+            raise ProviderUnavailable("the provider is down", retry_after_s=rule.retry_after_s)
         return rule
 
     def _follow(self, operation: Operation, key: str, rule: Rule) -> None:
@@ -77,9 +80,11 @@ class MemoryPaymentProvider:
         if rule.webhook_reorder and not self._held:
             self._held.append((event, rule))
             return
-        for sent, its_rule in [(event, rule), *self._held]:
-            self.webhooks += [sent] * its_rule.webhook_copies
-        self._held.clear()
+        self._tell([(event, rule), *self._held])
+
+    def _tell(self, news: Sequence[tuple[WebhookEvent, Rule]]) -> None:
+        self.webhooks += [event for event, rule in news for _ in range(rule.webhook_copies)]
+        self._held = []
 
 
 def _replied(reply: A, rule: Rule) -> A:

@@ -28,6 +28,8 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     times: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     unavailable: bool = False
     """Answer 503 and do nothing."""
+    retry_after_s: Annotated[int, Meta(ge=0, le=3_600)] | None = None
+    """What a 503 asks to wait."""
     lose_reply: Literal["drop", "error"] | None = None
     """Do it, then drop the connection, or answer 500."""
     decline_code: Name | None = None

@@ -19,7 +19,8 @@ from infra.payments.provider import ChargeRequest, RefundRequest, WebhookEvent
 from infra.payments.rules import Rule
 from infra.payments.webhooks import Webhooks
 from infra.settings import Settings
-from playhead.fake_payments import Deliveries, Everything, Rules, create_app
+from playhead.fake_control import Deliveries, Everything, Rules
+from playhead.fake_payments import create_app
 from tests.serving import serving
 
 WON = Money(13_500, "KRW")

@@ -111,6 +111,12 @@ def test_a_header_of_another_shape_is_refused(spoiled: str | None) -> None:
         check(b"{}", spoiled)
 
 
+@pytest.mark.parametrize("appended", [",", " ", "\n", ",x=1", ",v1=" + "0" * 63])
+def test_nothing_may_follow_a_signature(appended: str) -> None:
+    with pytest.raises(WebhookSignatureInvalid):
+        check(b"{}", sign(b"{}", secrets=[NEW], at=NOW) + appended)
+
+
 def test_a_moment_spelled_otherwise_does_not_verify() -> None:
     header = sign(b"{}", secrets=[NEW], at=NOW)
     with pytest.raises(WebhookSignatureInvalid):

@@ -145,6 +145,21 @@ class Settings(BaseSettings):
     postgres_pool_max: int = Field(default=10, ge=1)
     query_timeout_s: float = 5.0
 
+    # Subscriptions (source: domain rules, "Subscriptions")
+    grace_days: int = Field(default=7, ge=0, description="access after a period's end while its renewal is not paid")
+    payment_retry_days: tuple[int, ...] = Field(default=(1, 3, 5), max_length=20, description="after the period's end")
+    past_due_days: int = Field(default=30, ge=0, description="how long an overdue subscription can be recovered")
+    pending_hours: int = Field(default=24, ge=1, description="how long a first payment is waited for")
+    pause_max_days: int = Field(default=90, ge=1)
+    rental_start_days: int = Field(default=30, ge=1)
+    rental_play_hours: int = Field(default=48, ge=1)
+
+    # Renewal process
+    billing_poll_interval_s: float = Field(default=1.0, gt=0)
+    billing_batch_rows: int = Field(default=200, ge=1, description="streams with something due read at a time")
+    billing_max_concurrency: int = Field(default=8, ge=1, description="streams billed at a time")
+    billing_recheck_s: float = Field(default=60.0, gt=0, description="pause before an open answer is asked for again")
+
     @property
     def keys_path(self) -> Path:
         """Where signing keys are kept."""

@@ -73,6 +73,14 @@ def relay() -> None:
 
 
 @app.command()
+def billing(once: Annotated[bool, typer.Option("--once", help="do what is due now, and end")] = False) -> None:
+    """Renew, retry and expire subscriptions as they fall due, and settle payments; several may run at once."""
+    from commands.subscription.billing_process import run  # noqa: PLC0415
+
+    run(settings(), once=once)
+
+
+@app.command()
 def projections(store: Annotated[Store, typer.Argument(help="whose read models to build")]) -> None:
     """Fold events into one store's read models; several share the partitions."""
     from projections.app import run  # noqa: PLC0415

@@ -17,6 +17,13 @@ from projections.store import Store
 from projections.stores.cassandra import CassandraStore, CassandraView
 from projections.stores.postgres import PostgresStore, PostgresView
 from projections.stores.redis import RedisStore, RedisView
+from projections.subscription.invoices import Invoices
+from projections.subscription.plans import Plans
+from projections.subscription.purchases import Purchases
+from projections.subscription.subscription_due import SubscriptionsDue
+from projections.subscription.subscription_history import SubscriptionHistory
+from projections.subscription.subscriptions import Subscriptions
+from projections.subscription.transactions import Transactions
 from projections.views import View
 from projections.worker import Worker, run_worker
 
@@ -25,7 +32,20 @@ DAY_S = 24 * 3600
 
 def postgres_views() -> tuple[PostgresView, ...]:
     """The views in Postgres."""
-    return (PlaybackSessions(), CatalogTitles(), DeadLetters())
+    return (PlaybackSessions(), CatalogTitles(), DeadLetters(), *subscription_views())
+
+
+def subscription_views() -> tuple[PostgresView, ...]:
+    """The views of subscriptions, payments and purchases."""
+    return (
+        Plans(),
+        Subscriptions(),
+        SubscriptionsDue(),
+        Invoices(),
+        Transactions(),
+        Purchases(),
+        SubscriptionHistory(),
+    )
 
 
 def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:

@@ -25,6 +25,7 @@ from tests.builders import (
     session,
 )
 from tests.projections.folds import rows_after
+from tests.projections.subscription import histories as subscriptions
 
 SETTINGS = Settings()
 VIEWS: list[AnyView] = [*postgres_views(), *cassandra_views(SETTINGS), *redis_views(SETTINGS)]
@@ -54,6 +55,7 @@ HISTORIES: dict[str, list[Envelope[Event]]] = {
         episode_published(1, name="Pilot"),
         series_published(name="Harbor"),
     ],
+    "subscription.events": subscriptions.HISTORY,
     "catalog.events.dlq": [record_dead_lettered(offset=offset) for offset in (1, 2, 3, 2)],
 }
 

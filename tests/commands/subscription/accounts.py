@@ -38,16 +38,17 @@ def euros(cents: int) -> Money:
 
 def plan(name: str, month: int, streams: int, *, version: int = 1, trial_days: int = 0) -> PlanVersion:
     """A plan that costs so many cents (and KRW 10 each) a month, and ten months' price a year."""
-    prices = [
-        PlanPrice(period, Money(amount, currency))
+    periods: tuple[tuple[BillingPeriod, int], ...] = (("month", 1), ("year", 10))
+    prices = tuple(
+        PlanPrice(period, Money(each * times, currency))
         for currency, each in (("EUR", month), ("KRW", 10 * month))
-        for period, amount in (("month", each), ("year", 10 * each))
-    ]
+        for period, times in periods
+    )
     return PlanVersion(
         plan_id=PlanId(name),
         version=version,
         name=name.title(),
-        prices=tuple(prices),
+        prices=prices,
         trial_days=trial_days,
         limits=PlanLimits(streams=streams, max_resolution="1080p", profiles=5, downloads=10, ads=False),
     )

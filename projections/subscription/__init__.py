@@ -1,0 +1,1 @@
+"""The subscription context's views, all in Postgres: money wants exact tables."""

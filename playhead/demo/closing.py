@@ -7,16 +7,17 @@ from typing import Any, Final
 import msgspec
 from rich.table import Table
 
-from infra.settings import MIB
+from infra.settings import MIB, Settings
 from playhead.console import out, say
 from playhead.demo.comparison import MOST_SHOWN, Compared
-from playhead.demo.freshness import Freshness
+from playhead.demo.freshness import GIVEN_UP_S, Freshness
 from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
 from playhead.demo.ledger import AcknowledgedSession, Ledger
 from playhead.demo.reference import Rules
 from playhead.processes import COMMANDS, QUERY_API, Fleet
 
 MOST_HISTORY: Final = 8
+_DEFAULT_STATE_DIR: Final = Settings.model_fields["state_dir"].default
 
 
 def most_interesting(ledger: Ledger, rules: Rules) -> str:
@@ -67,7 +68,8 @@ def show_played(ledger: Ledger, freshness: Freshness) -> None:
     if p50 is not None and p99 is not None:
         say(
             f"Freshness, from an acknowledged report to its position in continue watching: p50 {p50:.0f} ms, "
-            f"p99 {p99:.0f} ms ({len(freshness.samples_s)} samples)."
+            f"p99 {p99:.0f} ms ({len(freshness.samples_s)} samples, {freshness.unseen} of them not seen within "
+            f"{GIVEN_UP_S:.0f} s)."
         )
 
 
@@ -106,9 +108,10 @@ def show_kept(fleet: Fleet) -> None:
         say(f"  {fleet.url(name)}/docs  {what}")
     for name in fleet.processes:
         say(f"  {fleet.url(name)}/metrics  {name}")
-    state = f"PLAYHEAD_STATE_DIR={fleet.settings.state_dir} "
-    say("A token for a viewer: " + state + "playhead token --account acc-1 --profile pro-1")
-    say("To end it: " + state + "playhead down (the data stays)")
+    state_dir = fleet.settings.state_dir
+    command = "playhead" if state_dir == _DEFAULT_STATE_DIR else f"PLAYHEAD_STATE_DIR={state_dir} playhead"
+    say(f"A token for a viewer: {command} token --account acc-1 --profile pro-1")
+    say(f"To end it: {command} down (the data stays)")
 
 
 def show_end(*, equal: bool, kept: bool, took_s: float) -> None:

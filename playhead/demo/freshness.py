@@ -44,6 +44,11 @@ class Freshness:
             self.samples_s.append(await self._visible_after_s(position_ms))
             await asyncio.sleep(INTERVAL_S)
 
+    @property
+    def unseen(self) -> int:
+        """How many reports were not visible when the probe gave up on them."""
+        return sum(sample_s >= GIVEN_UP_S for sample_s in self.samples_s)
+
     def percentile_ms(self, share: float) -> float | None:
         """Of the samples so far; the nearest that was measured."""
         if not self.samples_s:

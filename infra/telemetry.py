@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.clock import monotonic_s
 from infra.ids import new_id
 from infra.settings import Settings
+from infra.sparing_logs import Sparing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -53,6 +54,7 @@ def configure_logs(settings: Settings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    handler.addFilter(Sparing("aiokafka", "cassandra"))
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     for noisy in ("aiokafka", "cassandra", "uvicorn.access", "faust", "mode", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -3,6 +3,7 @@ the same transaction, and nothing else. `python -m tests.benchmarks.bare_project
 """
 
 import asyncio
+import gc
 
 import uvloop
 from aiokafka import AIOKafkaConsumer
@@ -49,10 +50,9 @@ async def run(settings: Settings) -> None:
 async def _apply(pool: Pool, fetched: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
     events = [REGISTRY.decode(record.value) for records in fetched.values() for record in records]
     async with pool.acquire() as connection, connection.transaction():
-        keys = {VIEW.key(event) for event in events}
-        rows = {record[0]: TABLE.row_of(record) for record in await connection.fetch(TABLE.select, list(keys))}
-        for event in events:
-            key = VIEW.key(event)
+        keys = [VIEW.key(event) for event in events]
+        rows = {record[0]: TABLE.row_of(record) for record in await connection.fetch(TABLE.select, list(set(keys)))}
+        for key, event in zip(keys, events, strict=True):
             rows[key] = VIEW.project(rows.get(key), event)  # type: ignore[assignment, arg-type]
         await connection.execute(TABLE.upsert, *TABLE.columns_of(list(rows.values())))
         topics, partitions = zip(*fetched, strict=True)
@@ -65,5 +65,6 @@ async def _ready() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # as the projector does
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(settings()))

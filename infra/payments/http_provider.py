@@ -62,11 +62,8 @@ class HttpPaymentProvider:
         """Charge. When the replies to every try are lost, what became of it is looked up."""
         try:
             charge = await self._post(CHARGES, request.idempotency_key, ChargeBody.of(request), Charge)
-        except ProviderUnavailable:
-            found = await self._find(request.idempotency_key, tries=1)
-            if found is None:
-                raise
-            charge = found
+        except ProviderUnavailable as unknown:
+            charge = await self._look_up(request.idempotency_key, unknown)
         _check(charge.amount, request.amount, about=charge.reference, meant=request.reference)
         return charge
 
@@ -92,26 +89,41 @@ class HttpPaymentProvider:
     ) -> None:
         await self.aclose()
 
+    async def _look_up(self, key: str, unknown: ProviderUnavailable) -> Charge:
+        try:
+            found = await self._find(key, tries=1)
+        except (ProviderUnavailable, ProviderRefused) as error:
+            raise unknown from error  # a refused look-up says nothing of the charge
+        if found is None:
+            raise unknown
+        return found
+
     async def _post(self, path: str, key: str, body: msgspec.Struct, reply: type[T]) -> T:
         if not (key.isascii() and key.isprintable()):
             raise ProviderRefused("an idempotency key is a header: printable ASCII")
         headers = {IDEMPOTENCY_KEY: key, "Content-Type": "application/json"}
         request = self._client.build_request("POST", path, content=msgspec.json.encode(body), headers=headers)
-        return await self._persist(request, reply, tries=self._settings.payments_max_tries)
+        trying = self._trying(self._settings.payments_max_tries)
+        try:
+            return await trying(self._try, request, reply)
+        except ProviderRefused as refused:
+            if trying.statistics["attempt_number"] == 1:
+                raise
+            # An earlier try may have done it, so this is not known to be undone.
+            raise ProviderUnavailable(f"{refused}, after a try without an answer") from refused
 
     async def _find(self, key: str, *, tries: int) -> Charge | None:
         request = self._client.build_request("GET", CHARGES, params={"idempotency_key": key})
-        found = await self._persist(request, FoundCharges, tries=tries)
+        found: FoundCharges = await self._trying(tries)(self._try, request, FoundCharges)
         return found.charges[0] if found.charges else None
 
-    async def _persist(self, request: httpx.Request, reply: type[T], *, tries: int) -> T:
-        trying = AsyncRetrying(
+    def _trying(self, tries: int) -> AsyncRetrying:
+        return AsyncRetrying(
             stop=stop_after_attempt(tries),
             wait=self._pause_s,
             retry=retry_if_exception(self._worth_a_try),
             reraise=True,
         )
-        return await trying(self._try, request, reply)
 
     def _worth_a_try(self, error: BaseException) -> bool:
         # A provider that asks for a longer pause than we make gets it from the caller, who comes back later.

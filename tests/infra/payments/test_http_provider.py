@@ -176,6 +176,15 @@ async def test_a_longer_wait_is_left_to_the_caller(tmp_path: Path) -> None:
     assert len(answers.asked) == 1
 
 
+async def test_a_refusal_after_a_lost_reply_does_not_say_that_nothing_was_charged(tmp_path: Path) -> None:
+    lost, refused = Response(status_code=500), Response(status_code=409)
+    async with answered_by(Answers(lost, refused, JSONResponse({"charges": [CHARGE]})), tmp_path) as provider:
+        assert (await provider.charge(charge_of())).charge_id == "ch-1"
+    async with answered_by(Answers(lost, refused), tmp_path) as provider:
+        with pytest.raises(ProviderUnavailable, match="409"):
+            await provider.charge(charge_of())
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 422])
 async def test_our_mistake_is_not_repeated(tmp_path: Path, status: int) -> None:
     answers = Answers(Response(b"no such account", status_code=status))

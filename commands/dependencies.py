@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request, Response
 
-from commands.handling import Handling, Outcome, Terms
+from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
@@ -80,6 +80,13 @@ async def terms(
         int(if_match.strip('"')) if if_match else None,
         Idempotency.of(principal=caller.subject, key=idempotency_key, request=asked) if idempotency_key else None,
     )
+
+
+async def keyed_terms(asked: Annotated[Terms, Depends(terms)]) -> Terms:
+    """The terms of a command that must be recognisable when it comes again. Raises IdempotencyKeyMissing."""
+    if asked.idempotency is None:
+        raise IdempotencyKeyMissing("send an Idempotency-Key, and the same one when you send this request again")
+    return asked
 
 
 async def editor(caller: Annotated[Principal, Depends(principal)]) -> Principal:

@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 
 from commands.catalog import refusals as catalog
-from commands.handling import VersionConflict
+from commands.handling import IdempotencyKeyMissing, VersionConflict
 from commands.payments.refusals import PaymentNotRecorded
 from commands.playback import refusals as playback
 from infra import authentication
@@ -18,17 +18,49 @@ from infra.publisher import KafkaUnavailable
 
 STORE_UNAVAILABLE = ProblemKind(503, "store-unavailable", "A store that this command needs does not answer")
 
+TITLE_UNKNOWN = ProblemKind(404, "title-unknown", "There is no such title")
+
 PROBLEMS: Final[Problems] = {
     **authentication.PROBLEMS,
     IdempotencyKeyReused: ProblemKind(422, "idempotency-key-reused", "The Idempotency-Key came with another request"),
+    IdempotencyKeyMissing: ProblemKind(400, "idempotency-key-missing", "The command needs an Idempotency-Key"),
     VersionConflict: ProblemKind(412, "version-conflict", "The stream has moved on since it was read"),
-    catalog.AlreadyPublished: ProblemKind(409, "already-published", "Something else has this id"),
+    catalog.TitleUnknown: TITLE_UNKNOWN,
+    catalog.TitleExists: ProblemKind(409, "title-exists", "Something else was begun under this id"),
+    catalog.AlreadyPublished: ProblemKind(409, "already-published", "The title is published already"),
+    catalog.TitleIsDiscarded: ProblemKind(409, "title-discarded", "The draft was discarded"),
+    catalog.TitleIsScheduled: ProblemKind(409, "title-scheduled", "The title is scheduled"),
+    catalog.TitleWasPublished: ProblemKind(409, "title-was-published", "Viewers have known the title"),
+    catalog.TitleNotPublished: ProblemKind(409, "title-not-published", "The title is not published"),
+    catalog.TitleNotScheduled: ProblemKind(409, "title-not-scheduled", "The title is not scheduled"),
+    catalog.AlreadyWithdrawn: ProblemKind(409, "already-withdrawn", "The title was withdrawn for another reason"),
+    catalog.PublishTimePast: ProblemKind(422, "publish-time-past", "The time to publish is not ahead"),
+    catalog.TitleIncomplete: ProblemKind(409, "title-incomplete", "The title lacks what it is published with"),
+    catalog.TitleTooLarge: ProblemKind(422, "title-too-large", "The details hold more than an event may"),
     catalog.SeriesUnknown: ProblemKind(404, "series-unknown", "There is no such series"),
+    catalog.NotASeries: ProblemKind(409, "not-a-series", "Only a series has seasons and episodes"),
+    catalog.SeriesNotPublished: ProblemKind(409, "series-not-published", "The episode's series is not published"),
+    catalog.SeriesHasEpisodes: ProblemKind(409, "series-has-episodes", "The series has episodes"),
+    catalog.SeriesTooLong: ProblemKind(409, "series-too-long", "The series holds as much as one may"),
     catalog.SeasonUnknown: ProblemKind(409, "season-unknown", "The series has no such season"),
+    catalog.SeasonNumberTaken: ProblemKind(409, "season-number-taken", "Another season has this number"),
+    catalog.SeasonHasEpisodes: ProblemKind(409, "season-has-episodes", "The season has episodes"),
     catalog.EpisodeNumberTaken: ProblemKind(409, "episode-number-taken", "The season has an episode of this number"),
+    catalog.EpisodeNumberMissing: ProblemKind(422, "episode-number-missing", "An episode has a series and a number"),
+    catalog.EpisodeElsewhere: ProblemKind(409, "episode-elsewhere", "The episode has another number"),
+    catalog.OrderIncomplete: ProblemKind(409, "order-incomplete", "The order does not name each of them once"),
+    catalog.DurationNotAllowed: ProblemKind(422, "duration-not-allowed", "A series and a channel have no duration"),
     catalog.CreditsOutsideTitle: ProblemKind(422, "credits-outside-title", "The credits begin after the title ends"),
+    catalog.MarkerOutsideTitle: ProblemKind(422, "marker-outside-title", "An intro or a recap is not in the title"),
+    catalog.TextsInvalid: ProblemKind(422, "texts-invalid", "The default locale has one text, and each other too"),
+    catalog.MaturityInvalid: ProblemKind(422, "maturity-invalid", "A maturity rating does not hold"),
+    catalog.TerritoryUnknown: ProblemKind(422, "territory-unknown", "ISO 3166-1 has no such territory"),
     catalog.WindowEndsBeforeItStarts: ProblemKind(422, "window-empty", "An availability window is empty"),
-    playback.TitleUnknown: ProblemKind(404, "title-unknown", "There is no such title"),
+    catalog.WindowsOverlap: ProblemKind(422, "windows-overlap", "Two availability windows share a moment"),
+    catalog.NextTitleNotAllowed: ProblemKind(422, "next-title-not-allowed", "No title can follow so"),
+    catalog.NextTitleUnknown: ProblemKind(409, "next-title-unknown", "The next title is not in the catalog"),
+    catalog.NextTitleCycle: ProblemKind(409, "next-title-cycle", "The next titles would lead back to the title"),
+    playback.TitleUnknown: TITLE_UNKNOWN,
     playback.TitleNotPlayable: ProblemKind(409, "title-not-playable", "This title groups others and is not played"),
     playback.ProfileRequired: ProblemKind(403, "profile-required", "Only a viewer's profile can play"),
     playback.SessionAlreadyStarted: ProblemKind(409, "session-already-started", "This session was started before"),

@@ -24,6 +24,10 @@ class VersionConflict(Refusal):
     """The stream is not at the version that the caller expected."""
 
 
+class IdempotencyKeyMissing(Refusal):
+    """The command may not come twice, and nothing would tell."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """How a command ended: what it was about, its stream's version now, what was recorded (nothing: ignored), and the
     position token of the stream's last event."""

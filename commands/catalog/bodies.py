@@ -1,55 +1,28 @@
 """The request bodies of the catalog's commands, as editors send them."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from commands.fields import Body, Code, Name, NulFree
-from events.types import Availability, Maturity
+from commands.catalog.commands import EpisodeNumber
+from commands.catalog.detail_bodies import DEFAULT_LOCALE, DETAILS_EXAMPLE, DetailsBody, MoreBody, Windows
+from commands.catalog.value_bodies import (
+    MATURITY_EXAMPLE,
+    WINDOW_EXAMPLE,
+    DurationMs,
+    Locale,
+    MaturityBody,
+    Number,
+    SpanBody,
+    Synopsis,
+    Tagline,
+    TextBody,
+    Texts,
+    texts_of,
+)
+from commands.fields import Body, Id, Name, NulFree
+from events.titles import Kind, LocalizedText, Markers, TitleDetails
 
-MAX_WINDOWS = 100
-MAX_DURATION_MS = 7 * 24 * 3600 * 1000
-
-
-Synopsis = Annotated[str, Field(max_length=10_000), NulFree]
-Territory = Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
-DurationMs = Annotated[int, Field(gt=0, le=MAX_DURATION_MS)]
-Number = Annotated[int, Field(ge=0, le=10_000)]
-
-
-class MaturityBody(Body):
-    """A rating as its board gave it."""
-
-    system: Code
-    value: Code
-    minimum_age: Annotated[int, Field(ge=0, le=21)]
-
-    def value_object(self) -> Maturity:
-        """As events hold it."""
-        return Maturity(self.system, self.value, self.minimum_age)
-
-
-class WindowBody(Body):
-    """When the title may be played where. A missing end is open."""
-
-    territories: Annotated[list[Territory], Field(min_length=1, max_length=250)]
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
-
-    def value_object(self) -> Availability:
-        """As events hold it."""
-        return Availability(tuple(self.territories), _utc(self.starts_at), _utc(self.ends_at))
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment and moment.astimezone(UTC)
-
-
-Windows = Annotated[list[WindowBody], Field(min_length=1, max_length=MAX_WINDOWS)]
-
-MATURITY_EXAMPLE: dict[str, Any] = {"system": "KR", "value": "12", "minimum_age": 12}
-WINDOW_EXAMPLE: dict[str, Any] = {"territories": ["KR", "NL"], "starts_at": "2026-01-01T00:00:00Z"}
 PLAYABLE_EXAMPLE: dict[str, Any] = {
     "name": "Big Buck Bunny",
     "synopsis": "A giant rabbit meets three bullying rodents.",
@@ -60,20 +33,51 @@ PLAYABLE_EXAMPLE: dict[str, Any] = {
 }
 
 
-class MovieBody(Body):
+class NamedBody(MoreBody):
+    """What the short way to publish says: a name in one locale, and a rating; others may follow."""
+
+    name: Name
+    synopsis: Synopsis
+    tagline: Tagline = ""
+    locale: Annotated[Locale, Field(description="of name and synopsis; the title's default locale")] = DEFAULT_LOCALE
+    texts: Texts = Field(default_factory=dict)
+    maturity: MaturityBody | Annotated[list[MaturityBody], Field(min_length=1, max_length=50)]
+
+    def named(self) -> dict[str, Any]:
+        """These fields as events hold them."""
+        first = TextBody(name=self.name, synopsis=self.synopsis, tagline=self.tagline)
+        ratings = self.maturity if isinstance(self.maturity, list) else [self.maturity]
+        return {
+            **self.more(),
+            "default_locale": self.locale,
+            "texts": texts_of({**self.texts, self.locale: first}),
+            "maturity": tuple(rating.value_object() for rating in ratings),
+        }
+
+
+class MovieBody(NamedBody):
     """A film."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [PLAYABLE_EXAMPLE]})
 
-    name: Name
-    synopsis: Synopsis
     duration_ms: DurationMs
     credits_start_ms: Annotated[int, Field(gt=0)] | None = None
-    maturity: MaturityBody
-    availability: Windows
+    intro: SpanBody | None = None
+    recap: SpanBody | None = None
+    availability: Annotated[Windows, Field(min_length=1)]
+
+    def details(self) -> TitleDetails:
+        """As events hold them."""
+        markers = Markers(
+            self.intro.value_object() if self.intro else None,
+            self.recap.value_object() if self.recap else None,
+            self.credits_start_ms,
+        )
+        windows = tuple(window.value_object() for window in self.availability)
+        return TitleDetails(**self.named(), duration_ms=self.duration_ms, markers=markers, availability=windows)
 
 
-class SeriesBody(Body):
+class SeriesBody(NamedBody):
     """A series."""
 
     model_config = ConfigDict(
@@ -82,18 +86,32 @@ class SeriesBody(Body):
         }
     )
 
+    def details(self) -> TitleDetails:
+        """As events hold them."""
+        return TitleDetails(**self.named())
+
+
+class SeasonNameBody(Body):
+    """What a season is called."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Season 1", "texts": {"ko": {"name": "시즌 1"}}}]}
+    )
+
     name: Name
-    synopsis: Synopsis
-    maturity: MaturityBody
+    texts: Texts = Field(default_factory=dict)
+
+    def localized(self) -> tuple[LocalizedText, ...]:
+        """The texts as events hold them."""
+        return texts_of(self.texts)
 
 
-class SeasonBody(Body):
+class SeasonBody(SeasonNameBody):
     """A season; number 0 holds specials."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"season_number": 1, "name": "Season 1"}]})
 
     season_number: Number
-    name: Name
 
 
 class EpisodeBody(MovieBody):
@@ -102,6 +120,68 @@ class EpisodeBody(MovieBody):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{**PLAYABLE_EXAMPLE, "season_number": 1, "episode_number": 1}]}
     )
+
+    season_number: Number
+    episode_number: Number
+
+    def number(self) -> EpisodeNumber:
+        """Where it goes."""
+        return EpisodeNumber(self.season_number, self.episode_number)
+
+
+class NewTitleBody(DetailsBody):
+    """A draft of any kind. An episode names its series, season and number, and nothing else does."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "movie", **DETAILS_EXAMPLE}]})
+
+    kind: Kind
+    series_id: Id | None = None
+    season_number: Number | None = None
+    episode_number: Number | None = None
+
+    def number(self) -> EpisodeNumber | None:
+        """Where an episode goes."""
+        if self.season_number is None or self.episode_number is None:
+            return None
+        return EpisodeNumber(self.season_number, self.episode_number)
+
+
+class ScheduleBody(Body):
+    """When to publish."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"publish_at": "2027-01-01T00:00:00+09:00"}]})
+
+    publish_at: AwareDatetime
+
+
+class WithdrawBody(Body):
+    """Why a title is withdrawn."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The licence ended."}]})
+
+    reason: Annotated[str, Field(min_length=1, max_length=1_000), NulFree]
+
+
+class SeasonOrderBody(Body):
+    """All seasons but specials, by the numbers that they have, in their new order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"season_numbers": [2, 1, 3]}]})
+
+    season_numbers: Annotated[list[Number], Field(min_length=1, max_length=500)]
+
+
+class EpisodeOrderBody(Body):
+    """All episodes of the season, in their new order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title_ids": ["ferry-s1e2", "ferry-s1e1"]}]})
+
+    title_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)]
+
+
+class EpisodeNumberBody(Body):
+    """Where an episode goes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"season_number": 1, "episode_number": 4}]})
 
     season_number: Number
     episode_number: Number

@@ -1,198 +1,154 @@
-"""What the catalog allows: pure. A movie is a stream; a series is one with its seasons and episodes."""
+"""What the catalog allows: pure. A movie, a short or a channel is a stream; a series is one with its seasons and
+episodes, so that their numbers and order are decided in one place.
+"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeAlias, assert_never
+from typing import TypeAlias
 
-from commands.catalog.refusals import (
-    AlreadyPublished,
-    CreditsOutsideTitle,
-    EpisodeNumberTaken,
-    SeasonUnknown,
-    SeriesUnknown,
-    WindowEndsBeforeItStarts,
+from commands.catalog import beginnings, life, series
+from commands.catalog.commands import (
+    Beginning,
+    CatalogCommand,
+    DiscardTitle,
+    EpisodeNumber,
+    GoingOn,
+    ImportTitle,
+    MoveEpisode,
+    NewTitle,
+    RequireFollower,
+    SeriesCommand,
 )
+from commands.catalog.life import Subject
+from commands.catalog.refusals import (
+    EpisodeElsewhere,
+    EpisodeNumberMissing,
+    NextTitleNotAllowed,
+    NextTitleUnknown,
+    SeriesHasEpisodes,
+    SeriesNotPublished,
+)
+from commands.catalog.state import CatalogState, TitleState, evolve, place_of
 from commands.decider import Decider
-from events.catalog import SeasonAdded, TitlePublished
+from events.catalog import TitlePublished, TitleWithdrawn
 from events.envelope import Event
-from events.titles import EpisodePlace, Kind, LocalizedText, Markers, TitleDetails
-from events.types import Availability, Maturity, SeriesId, TitleId
+from events.titles import CHANNELS, EpisodePlace, Kind, Status
+from events.types import SeriesId
+
+AboutTitle: TypeAlias = Beginning | GoingOn
 
 
-@dataclass(frozen=True, kw_only=True)
-class PublishMovie:
-    """Make a film playable inside its availability windows."""
-
-    title_id: TitleId
-    name: str
-    synopsis: str
-    duration_ms: int
-    credits_start_ms: int | None
-    maturity: Maturity
-    availability: tuple[Availability, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishSeries:
-    """Make a series visible."""
-
-    series_id: SeriesId
-    name: str
-    synopsis: str
-    maturity: Maturity
-
-
-@dataclass(frozen=True, kw_only=True)
-class AddSeason:
-    """Give a series a season."""
-
-    series_id: SeriesId
-    season_number: int
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishEpisode:
-    """Make an episode of a season playable inside its availability windows."""
-
-    series_id: SeriesId
-    title_id: TitleId
-    season_number: int
-    episode_number: int
-    name: str
-    synopsis: str
-    duration_ms: int
-    credits_start_ms: int | None
-    maturity: Maturity
-    availability: tuple[Availability, ...]
-
-
-CatalogCommand: TypeAlias = PublishMovie | PublishSeries | AddSeason | PublishEpisode
-
-
-LOCALE: Final = "en"
-
-
-@dataclass(frozen=True)
-class CatalogState:
-    """What was published in a stream: a movie, or a series with seasons by number and episodes by (season, number)."""
-
-    title: TitlePublished | None = None
-    seasons: Mapping[int, SeasonAdded] = field(default_factory=dict)
-    episodes: Mapping[tuple[int, int], TitlePublished] = field(default_factory=dict)
-
-
-def evolve(state: CatalogState, event: Event) -> CatalogState:
-    """The state after an event."""
-    match event:
-        case TitlePublished(place=None):
-            return replace(state, title=event)
-        case TitlePublished(place=EpisodePlace() as place):
-            return replace(state, episodes={**state.episodes, (place.season_number, place.episode_number): event})
-        case SeasonAdded():
-            return replace(state, seasons={**state.seasons, event.season_number: event})
-        case _:
-            return state
-
-
-def decide(command: CatalogCommand, state: CatalogState, _: datetime) -> list[Event]:
+def decide(command: CatalogCommand, state: CatalogState, now: datetime) -> list[Event]:
     """The events that a command leads to; none when it is already so. Raises the refusals of this context."""
-    match command:
-        case PublishMovie():
-            return _publish_movie(command, state)
-        case PublishSeries():
-            return _publish_series(command, state)
-        case AddSeason():
-            return _add_season(command, state)
-        case PublishEpisode():
-            return _publish_episode(command, state)
+    if isinstance(command, RequireFollower):
+        return _require_follower(command, state)
+    if isinstance(command, SeriesCommand):
+        return series.arrange(command, state)
+    if isinstance(command, NewTitle):
+        _check_number(command)
+    if command.series_id is None:
+        return _of_its_own(command, state, now)
+    return _in_series(command, command.series_id, state, now)
+
+
+def _of_its_own(command: AboutTitle, state: CatalogState, now: datetime) -> list[Event]:
+    """A movie, a short, a channel or a series."""
+    seasons = tuple(season for _, season in sorted(state.seasons.items()))
+    decided = _decide(command, Subject(command.title_id, None, state.title, seasons), now)
+    if isinstance(command, DiscardTitle) and decided and state.placed:
+        raise SeriesHasEpisodes(f"the series has {len(state.placed)} episodes; discard their drafts first")
+    return [*decided, *(event for own in decided for event in _of_episodes(own, state))]
+
+
+def _of_episodes(own: Event, state: CatalogState) -> list[Event]:
+    """What a series' withdrawal, or its coming back, means for its episodes."""
+    match own:
+        case TitleWithdrawn(reason=reason):
+            return [
+                TitleWithdrawn(
+                    title_id=episode.title_id, kind=episode.kind, place=episode.place, reason=reason, with_series=True
+                )
+                for episode in state.placed.values()
+                if episode.status is Status.PUBLISHED
+            ]
+        case TitlePublished(details=details):
+            return [
+                published
+                for episode in state.placed.values()
+                if episode.status is Status.WITHDRAWN and episode.withdrawn_with_series
+                for published in life.publish(_episode(episode, details.text.name), episode)
+            ]
         case _:
-            assert_never(command)
+            return []
 
 
-def _publish_movie(command: PublishMovie, state: CatalogState) -> list[Event]:
-    _check_credits(command.credits_start_ms, command.duration_ms)
-    _check_windows(command.availability)
-    event = TitlePublished(title_id=command.title_id, kind=Kind.MOVIE, details=_details(command))
-    return _once(event, state.title)
-
-
-def _publish_series(command: PublishSeries, state: CatalogState) -> list[Event]:
-    details = TitleDetails(
-        default_locale=LOCALE,
-        texts=(LocalizedText(LOCALE, command.name, command.synopsis),),
-        maturity=(command.maturity,),
-    )
-    event = TitlePublished(title_id=TitleId(command.series_id), kind=Kind.SERIES, details=details)
-    return _once(event, state.title)
-
-
-def _add_season(command: AddSeason, state: CatalogState) -> list[Event]:
-    _series_of(state, command.series_id)
-    return _once(SeasonAdded(**vars(command)), state.seasons.get(command.season_number))
-
-
-def _publish_episode(command: PublishEpisode, state: CatalogState) -> list[Event]:
-    series = _series_of(state, command.series_id)
-    if command.season_number not in state.seasons:
-        raise SeasonUnknown(
-            f"the series has no season {command.season_number}; add the season first",
-            members={"seasons": sorted(state.seasons)},
+def _in_series(command: AboutTitle, series_id: SeriesId, state: CatalogState, now: datetime) -> list[Event]:
+    around = series.series_of(state, series_id)
+    there = state.episodes.get(command.title_id)
+    moved = _placed(command, there, state) if isinstance(command, NewTitle) else []
+    if isinstance(command, NewTitle) and command.number is not None:
+        subject = Subject(command.title_id, series.place_at(command.number, around), there)
+    else:
+        subject = _episode(there, around.details.text.name) if there else Subject(command.title_id, None, None)
+    decided = _decide(command, subject, now)
+    if around.status is not Status.PUBLISHED and any(isinstance(event, TitlePublished) for event in decided):
+        raise SeriesNotPublished(
+            f"the series is {around.status.value}; publish it first, or schedule the episode",
+            members={"status": around.status.value},
         )
-    _check_credits(command.credits_start_ms, command.duration_ms)
-    _check_windows(command.availability)
-    there = state.episodes.get((command.season_number, command.episode_number))
-    if there is not None and there.title_id != command.title_id:
-        raise EpisodeNumberTaken(
-            f"season {command.season_number} has an episode {command.episode_number}: {there.details.text.name!r}",
-            members={"title_id": there.title_id},
-        )
-    place = EpisodePlace(command.series_id, series.details.text.name, command.season_number, command.episode_number)
-    return _once(
-        TitlePublished(title_id=command.title_id, kind=Kind.EPISODE, place=place, details=_details(command)), there
-    )
+    return [*moved, *decided]
 
 
-def _details(command: PublishMovie | PublishEpisode) -> TitleDetails:
-    return TitleDetails(
-        default_locale=LOCALE,
-        texts=(LocalizedText(LOCALE, command.name, command.synopsis),),
-        maturity=(command.maturity,),
-        duration_ms=command.duration_ms,
-        markers=Markers(credits_start_ms=command.credits_start_ms),
-        availability=command.availability,
-    )
+def _episode(episode: TitleState, series_name: str) -> Subject:
+    """An episode where it stands, in a series that may be called something else by now."""
+    assert episode.place is not None
+    number = place_of(episode)
+    return Subject(episode.title_id, EpisodePlace(episode.place.series_id, series_name, *number), episode)
 
 
-def _once(event: Event, there: Event | None) -> list[Event]:
-    if there is None:
-        return [event]
-    if there != event:
-        raise AlreadyPublished("something else was published under this id; publish the change under a new one")
+def _placed(command: NewTitle, there: TitleState | None, state: CatalogState) -> list[Event]:
+    """Whether the number is free; of an imported episode that had another, its move."""
+    assert command.number is not None and command.series_id is not None
+    if there is not None and place_of(there) != _pair(command.number):
+        if not isinstance(command, ImportTitle):
+            raise EpisodeElsewhere(
+                f"the episode {command.title_id} is there, as {place_of(there)}; move it instead",
+                members={"season_number": place_of(there)[0], "episode_number": place_of(there)[1]},
+            )
+        move = MoveEpisode(series_id=command.series_id, title_id=command.title_id, number=command.number)
+        return series.arrange(move, state)
+    series.check_free(command.number, command.title_id, state)
     return []
 
 
-def _series_of(state: CatalogState, series_id: SeriesId) -> TitlePublished:
-    if state.title is None:
-        raise SeriesUnknown(f"no series {series_id} was published; publish the series first")
-    return state.title
+def _pair(number: EpisodeNumber) -> tuple[int, int]:
+    return number.season_number, number.episode_number
 
 
-def _check_credits(credits_start_ms: int | None, duration_ms: int) -> None:
-    if credits_start_ms is not None and credits_start_ms >= duration_ms:
-        raise CreditsOutsideTitle(
-            f"credits_start_ms is {credits_start_ms} and the title lasts {duration_ms} ms; leave it out if unknown"
+def _check_number(command: NewTitle) -> None:
+    has = (command.series_id is not None, command.number is not None)
+    wanted = command.kind is Kind.EPISODE
+    if has != (wanted, wanted):
+        raise EpisodeNumberMissing(
+            "an episode needs a series, a season and a number" if wanted else f"a {command.kind.value} is in no series"
         )
 
 
-def _check_windows(availability: tuple[Availability, ...]) -> None:
-    for number, window in enumerate(availability):
-        if window.starts_at and window.ends_at and window.ends_at <= window.starts_at:
-            raise WindowEndsBeforeItStarts(
-                f"availability[{number}] ends at {window.ends_at} and starts at {window.starts_at}",
-                members={"pointer": f"/availability/{number}"},
-            )
+def _decide(command: AboutTitle, subject: Subject, now: datetime) -> list[Event]:
+    if isinstance(command, Beginning):
+        return [*beginnings.begin(command, subject, now)]
+    return [*life.live(command, subject, now)]
+
+
+def _require_follower(command: RequireFollower, state: CatalogState) -> list[Event]:
+    title = state.title
+    if title is None or title.status is Status.DISCARDED:
+        raise NextTitleUnknown(
+            f"the next title {command.title_id} is no movie, short or series of the catalog; begin it first",
+            members={"pointer": "/next_title_id"},
+        )
+    if title.kind in CHANNELS:
+        raise NextTitleNotAllowed(f"{command.title_id} is a channel, which nothing leads to by ending")
+    return []
 
 
 CATALOG = Decider(CatalogState(), decide, evolve, snapshots=True)

@@ -2,6 +2,8 @@
 broke, never because something was slow.
 """
 
+import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated
@@ -44,6 +46,9 @@ def main(
 
 
 async def _run(names: list[Name]) -> None:
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # servers end with the run
     lines: list[Line] = []
     async with opened() as bench:
         for name in names:

@@ -19,6 +19,9 @@ from commands.playback import routes as playback
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from commands.playback.short_way import ShortWay
+from commands.subscription import staff_routes as subscription
+from commands.subscription.problems import PROBLEMS as SUBSCRIPTION_PROBLEMS
+from commands.subscription.recording import Recording
 from infra import problems, redis
 from infra.authentication import BearerAuthentication
 from infra.clock import utc_now
@@ -49,10 +52,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
     app.add_middleware(CorrelationMiddleware)
-    problems.install(app, PROBLEMS)
+    problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS})
     app.router.routes.extend(reporting.routes)
     app.include_router(playback.router)
     app.include_router(catalog.router)
+    subscription.install(app, settings)
     payments.install(app, settings)
     app.router.routes.extend(probes(lambda: _missing(app)))
     document_ingest(app)
@@ -76,6 +80,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         publisher=publisher,
         leases=Leases(client, settings),
     )
+    recording = Recording(app.state.resources.handling, app.state.subscription_deciders)
+    app.state.on_payment_event = recording.on_webhook
     try:
         yield
     finally:

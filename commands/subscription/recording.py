@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from commands.handling import Handling, Outcome, Step, Target, Terms
+from commands.decider import Decider
+from commands.handling import Handling, Outcome, Target, Terms
 from commands.subscription.commands import PaymentCommand, RecordPaymentFailed, RecordPaymentSucceeded, RecordRefund
 from commands.subscription.installation import Deciders
 from events.envelope import Context
@@ -22,6 +23,11 @@ def target_of(invoice_id: str) -> Target | None:
     if kind not in KINDS or not subject or not number.isdigit():
         return None
     return Target(subject, f"subscription.{stream}")
+
+
+def decider_of(invoice_id: str, deciders: Deciders) -> Decider[Any, Any]:
+    """The decider of an invoice's stream; each takes every payment command."""
+    return deciders.purchase if invoice_id.startswith("purchase-") else deciders.subscription
 
 
 def context() -> Context:
@@ -76,10 +82,8 @@ class Recording:
         """One command about an invoice, in its stream."""
         target = target_of(command.invoice_id)
         assert target is not None
-        decider: Any = (  # each takes every payment command
-            self._deciders.subscription if command.invoice_id.startswith("account-") else self._deciders.purchase
-        )
-        return await self._handling.handle_together([Step(command, decider, target)], Terms(context()))
+        decider = decider_of(command.invoice_id, self._deciders)
+        return await self._handling.handle(command, decider=decider, target=target, terms=Terms(context()))
 
 
 def _command_of(event: WebhookEvent) -> PaymentCommand:

@@ -162,7 +162,7 @@ def _settled(state: SubscriptionState, issued: InvoiceIssued, now: datetime, pol
     if issued.reason == "plan_change":
         return [change]
     changed: list[Event] = [change] if terms != current.terms else []
-    return [*changed, _paid(state, current, period)]
+    return [_paid(state, current, period), *changed]
 
 
 def _paid(state: SubscriptionState, current: Current, period: Period) -> Event:

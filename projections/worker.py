@@ -28,6 +28,7 @@ from projections.views import View
 SESSION_TIMEOUT_S = 6.0  # the least that brokers allow: a killed worker's partitions are taken over after this
 NEVER_S = 24 * 3600.0
 STREAM_BUFFER_SLABS = 64
+GC_THRESHOLDS = (50_000, 20, 20)  # a slab makes thousands of objects that all go with it: look for cycles less often
 
 
 class Worker:
@@ -141,6 +142,7 @@ def run_worker(make: Callable[[], Worker], settings: Settings) -> None:
     logging.getLogger(consumer.__name__).setLevel(logging.WARNING)  # Faust's talk of starting and stopping
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer thread makes its own loop
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def work() -> None:
         await make().run()

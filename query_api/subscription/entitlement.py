@@ -1,0 +1,102 @@
+"""Who may watch, computed when asked: pure, from a status, its moments and the time.
+
+No timer is waited for: whether or not the renewal process ran, a period that is over is in grace until grace_until, a
+pause that is over is none, and what was canceled lasts until it ends.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+Status: TypeAlias = Literal["pending", "trialing", "active", "grace", "past_due", "paused", "canceled", "expired"]
+ACCESS: Final[frozenset[Status]] = frozenset({"trialing", "active", "grace", "canceled"})
+
+
+class Columns(Protocol):
+    """A row: its values by column."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """The value of a column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """What a subscription's row says: what its last event made of it, and until when what lasts."""
+
+    status: Status
+    pending_until: datetime | None = None
+    paid_through: datetime | None = None
+    grace_until: datetime | None = None
+    expires_at: datetime | None = None
+    paused_at: datetime | None = None
+    resumes_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Columns) -> "Moments":
+        """The moments in a row of the table subscriptions."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a subscription is at a time: its moments then, its status, and whether the account may watch."""
+
+    moments: Moments
+    status: Status
+
+    @property
+    def access(self) -> bool:
+        """Whether the account may watch."""
+        return self.status in ACCESS
+
+    @property
+    def access_until(self) -> datetime | None:
+        """When access ends if nothing more is paid; None without access."""
+        if not self.access:
+            return None
+        return self.moments.ends_at if self.status == "canceled" else self.moments.grace_until
+
+
+def standing_at(moments: Moments, now: datetime) -> Standing:
+    """How a subscription is at a time."""
+    resumed = _resumed(moments, now)
+    return Standing(resumed, _status_at(resumed, now))
+
+
+def _resumed(moments: Moments, now: datetime) -> Moments:
+    """A pause that is over moved all that follows by its length."""
+    if moments.status != "paused" or not moments.resumes_at or not moments.paused_at or now < moments.resumes_at:
+        return moments
+    by = moments.resumes_at - moments.paused_at
+    return replace(
+        moments,
+        status="active",
+        paid_through=moments.paid_through and moments.paid_through + by,
+        grace_until=moments.grace_until and moments.grace_until + by,
+        expires_at=moments.expires_at and moments.expires_at + by,
+    )
+
+
+def _status_at(moments: Moments, now: datetime) -> Status:
+    match moments.status:
+        case "trialing" | "active" | "grace" | "past_due":
+            return _running_at(moments, now)
+        case "canceled" if _over(moments.ends_at, now):
+            return "expired"
+        case "pending" if _over(moments.pending_until, now):
+            return "expired"
+        case status:
+            return status
+
+
+def _running_at(moments: Moments, now: datetime) -> Status:
+    if _over(moments.expires_at, now):
+        return "expired"
+    if moments.status == "past_due" or _over(moments.grace_until, now):
+        return "past_due"
+    return "grace" if _over(moments.paid_through, now) else moments.status
+
+
+def _over(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and now >= moment

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from infra.settings import Settings
+from projections.catalog.catalog_search import CatalogSearch
 from projections.catalog.catalog_titles import CatalogTitles
+from projections.catalog.catalog_windows import CatalogWindows
 from projections.operations.dead_letters import DeadLetters
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import ContinueWatching
@@ -32,7 +34,14 @@ DAY_S = 24 * 3600
 
 def postgres_views() -> tuple[PostgresView, ...]:
     """The views in Postgres."""
-    return (PlaybackSessions(), CatalogTitles(), DeadLetters(), *subscription_views())
+    return (
+        PlaybackSessions(),
+        CatalogTitles(),
+        CatalogWindows(),
+        CatalogSearch(),
+        DeadLetters(),
+        *subscription_views(),
+    )
 
 
 def subscription_views() -> tuple[PostgresView, ...]:

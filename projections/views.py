@@ -37,6 +37,14 @@ class KeyedView(View[R], Generic[R, K]):
         """The row after an event; None: there is none. The same object when nothing changes."""
 
 
+class ListView(KeyedView[R, str], Generic[R]):
+    """A keyed view whose row is its key and a list of items, kept as a record for each item, so that items have
+    indexes. `row`: a struct of these two fields, the items as a tuple of frozen structs; `item`: their class.
+    """
+
+    item: type[msgspec.Struct]
+
+
 class Shelf(NamedTuple):
     """Where a row of a hash view is: the hash of a profile, and the field in it."""
 

@@ -15,25 +15,21 @@ from infra.problems import Problems
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware, probes
 from infra.tokens import Tokens
-from query_api import authorization, catalog, dead_letters, dependencies, read_your_writes, stores
+from query_api import authorization, dead_letters, dependencies, read_your_writes, stores
+from query_api.catalog import openings, search, series, titles, unknown
 from query_api.playback import continue_watching, session_timeline, sessions, watch_history
 from query_api.playback.plain_requests import PlainRequests
 from query_api.sources import Sources
-from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
-from query_api.subscription.access import NOT_YOUR_ACCOUNT, NotYourAccount
 
 ROUTES: Final = (
     continue_watching.routes,
     watch_history.routes,
     sessions.routes,
     session_timeline.routes,
-    catalog.routes,
-    plans.routes,
-    subscriptions.routes,
-    subscription_history.routes,
-    entitlements.routes,
-    invoices.routes,
-    transactions.routes,
+    titles.routes,
+    openings.routes,
+    search.routes,
+    series.routes,
     dead_letters.routes,
 )
 
@@ -45,9 +41,7 @@ PROBLEMS: Final[Problems] = {
     authorization.SessionNotYours: authorization.SESSION_NOT_YOURS,
     authorization.OperatorsOnly: authorization.OPERATORS_ONLY,
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
-    catalog.TitleUnknown: catalog.TITLE_UNKNOWN,
-    subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
-    NotYourAccount: NOT_YOUR_ACCOUNT,
+    unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
     read_your_writes.ViewBehind: read_your_writes.VIEW_BEHIND,
     stores.StoreUnavailable: stores.STORE_UNAVAILABLE,
 }

@@ -12,11 +12,11 @@ PLAYABLE = frozenset(kind.value for kind in TitleKind)
 TITLE = """
 select title_id, kind, name, duration_ms, credits_start_ms, series_id, series_name, season_number, episode_number, (
     select next.title_id from catalog_titles as next
-    where next.series_id = title.series_id and next.kind = 'episode'
+    where next.series_id = title.series_id and next.kind = 'episode' and next.status = 'published'
       and (next.season_number, next.episode_number) > (title.season_number, title.episode_number)
     order by next.season_number, next.episode_number limit 1
 ) as next_title_id
-from catalog_titles as title where title_id = $1
+from catalog_titles as title where title_id = $1 and status = 'published'
 """
 
 

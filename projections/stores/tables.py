@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import asyncpg
 import msgspec
 
-from projections.views import KeyedView
+from projections.views import KeyedView, ListView
 
 # Exact types of columns; whatever else a field holds is kept as JSON.
 _TYPES: Final[dict[type, str]] = {
@@ -46,7 +46,8 @@ class Table:
             if self.columns[field.name] == JSON
         }
         self._make: Callable[..., msgspec.Struct] = _positional(view.row)
-        self.select, self.upsert, self.delete = _statements(view.name, self.columns)
+        statements = _list_statements(view) if isinstance(view, ListView) else _statements(view.name, self.columns)
+        self.select, self.upsert, self.delete = statements
 
     def row_of(self, record: asyncpg.Record) -> msgspec.Struct:
         """A row as its view knows it."""
@@ -82,3 +83,25 @@ def _statements(name: str, columns: dict[str, str]) -> tuple[str, str, str]:
         f"on conflict ({key}) do update set {updates}"
     )
     return select, upsert, f"delete from {name} where {key} = any($1::text[])"
+
+
+def _list_statements(view: ListView[Any]) -> tuple[str, str, str]:
+    """Each changed list is written anew. Its old records go in the same statement, which works because no record has
+    a key that an old and a new one could share: theirs are numbers that Postgres gives.
+    """
+    key, items = view.row.__struct_fields__
+    columns = {field.name: column_type(field.type) for field in msgspec.structs.fields(view.item)}
+    names = ", ".join(f'"{column}"' for column in columns)
+    typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    pairs = ", ".join(f"'{column}', \"{column}\"" for column in columns)
+    select = (
+        f"select {key}, jsonb_agg(jsonb_build_object({pairs}) order by record_id) from {view.name} "
+        f"where {key} = any($1::text[]) group by {key}"
+    )
+    upsert = (
+        f"with changed as (select * from unnest($1::text[], $2::jsonb[]) as changed({key}, {items})), "
+        f"gone as (delete from {view.name} where {key} in (select {key} from changed)) "
+        f"insert into {view.name} ({key}, {names}) select changed.{key}, item.* "
+        f"from changed cross join jsonb_to_recordset(changed.{items}) as item({typed})"
+    )
+    return select, upsert, f"delete from {view.name} where {key} = any($1::text[])"

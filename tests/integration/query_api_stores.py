@@ -200,8 +200,10 @@ class QueryApi:
         self._client = client
         self._tokens = tokens
 
-    async def get(self, path: str, *, who: Principal, position: str | None = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._tokens.mint_access(who)}"}
+    async def get(
+        self, path: str, who: Principal, more: Mapping[str, str] | None = None, *, position: str | None = None
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._tokens.mint_access(who)}", **(more or {})}
         if position is not None:
             headers["Playhead-Position"] = position
         return await self._client.get(path, headers=headers)

@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from infra.problems import MEDIA_TYPE, TYPE_BASE
-from query_api import catalog, dead_letters
+from query_api import dead_letters
 from query_api.app import PROBLEMS
+from query_api.catalog import cards, openings, series, title_page
 from query_api.playback import continue_watching, session_timeline, sessions, watch_history
 
 EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
@@ -17,7 +18,12 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (watch_history.Watched, watch_history.EXAMPLE),
     (sessions.Session, sessions.EXAMPLE),
     (session_timeline.TimelineEvent, session_timeline.EXAMPLE),
-    (catalog.Title, catalog.EXAMPLE),
+    (cards.TitleCard, cards.CARD_EXAMPLE),
+    (title_page.Title, title_page.EXAMPLE),
+    (openings.AvailableTitle, openings.NOW_EXAMPLE),
+    (openings.ComingTitle, openings.SOON_EXAMPLE),
+    (series.EpisodeModel, series.EPISODE_EXAMPLE),
+    (series.SeriesPageModel, series.SERIES_EXAMPLE),
     (dead_letters.DeadLetter, dead_letters.EXAMPLE),
 ]
 

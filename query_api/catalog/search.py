@@ -1,0 +1,148 @@
+"""Search: what can be played now under a name or a person, typed in English or Korean. Postgres tables catalog_search,
+catalog_windows and catalog_titles; see ranking.py for what is found and in which order.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from fastapi import Query as QueryParameter
+from pydantic import BaseModel
+
+from infra.authentication import principal
+from infra.clock import utc_now
+from infra.openapi import replies
+from infra.postgres import Pool
+from infra.search_text import BEGINS, MAX_WHOLE, WHOLE, WORD, beginning_token, initials_tokens, keyed, pair_tokens
+from infra.settings import Settings
+from query_api.catalog import TOPIC
+from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_of, reply
+from query_api.catalog.locales import Languages
+from query_api.catalog.ranking import Candidate, Entry, Query, ranked, ranked_alike
+from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, ReadSettings
+
+QUERY_MAX_CHARS: Final = 100
+
+PLAYABLE: Final = """exists (
+    select from catalog_windows as w where (w.title_id = found.title_id or w.series_id = found.title_id)
+      and w.opens_at <= $3 and w.closes_at > $3 and ($2::text is null or w.territory = $2)
+)"""
+WAY: Final = f"""(
+    select found.title_id, found.entries from catalog_search as found
+    where string_to_array(found.tokens, ' ') @> {{tokens}}::text[] and {PLAYABLE}
+    order by found.shortest, found.title_id limit $1
+)"""
+# Each way of matching has its own share of the candidates, so that a query that is the beginning of a thousand words
+# still finds the title that it is the whole name of.
+FOUND: Final = """
+    select distinct on (nearest.title_id) nearest.title_id, nearest.entries, t.published_at
+    from ({ways}) as nearest join catalog_titles as t on t.title_id = nearest.title_id and t.status = 'published'
+"""
+ALIKE: Final = """
+    select nearest.title_id, nearest.entries, t.published_at
+    from catalog_search_alike($4, $2, $3, $1) as nearest
+    join catalog_titles as t on t.title_id = nearest.title_id and t.status = 'published'
+"""
+CARDS: Final = f"""
+    select {COLUMNS} from unnest($1::text[]) with ordinality as wanted(title_id, place)
+    join ({FROM}) on t.title_id = wanted.title_id where t.status = 'published' order by wanted.place
+"""
+
+EXAMPLE: Final = {"items": [CARD_EXAMPLE]}
+
+
+class SearchModel(BaseModel):
+    """What was found, the best match first."""
+
+    items: list[TitleCard]
+
+
+class Found(msgspec.Struct):
+    """See SearchModel."""
+
+    items: list[Card]
+
+
+_entries = msgspec.json.Decoder(tuple[Entry, ...])
+
+
+class Asked:
+    """What a request looks for, where, and in which languages it wants to see it."""
+
+    def __init__(
+        self,
+        locales: Languages,
+        q: Annotated[str, QueryParameter(min_length=1, max_length=QUERY_MAX_CHARS, description="What was typed")],
+        territory: Annotated[
+            str | None,
+            QueryParameter(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; left out: playable anywhere"),
+        ] = None,
+    ) -> None:
+        self.locales = locales
+        self.query = Query.of(q)
+        self.territory = territory
+
+
+class Reading:
+    """One search in Postgres: of what can be played in a territory at a time."""
+
+    def __init__(self, pool: Pool, settings: Settings, territory: str | None, now: datetime) -> None:
+        self._pool = pool
+        self._timeout_s = settings.search_timeout_s
+        self._playable = (settings.search_candidates, territory, now)
+
+    async def found(self, query: Query) -> list[str]:
+        """The titles that match what was typed, the best first."""
+        return ranked(query, await self._candidates(query))
+
+    async def alike(self, query: Query) -> list[str]:
+        """The titles that match if it was mistyped, the best first."""
+        candidates = await self._fetch(ALIKE, keyed(query.words))
+        if query.other_layout is not None:
+            candidates += await self._candidates(query.other_layout)
+        return ranked_alike(query, {one.title_id: one for one in candidates}.values())
+
+    async def _candidates(self, query: Query) -> list[Candidate]:
+        ways = list(ways_of(query))
+        places = (WAY.format(tokens=f"${place}") for place in range(len(self._playable) + 1, 99))
+        sql = FOUND.format(ways=" union all ".join(place for place, _ in zip(places, ways, strict=False)))
+        return await self._fetch(sql, *ways)
+
+    async def _fetch(self, sql: str, *values: object) -> list[Candidate]:
+        rows = await self._pool.fetch(sql, *self._playable, *values, timeout=self._timeout_s)
+        return [Candidate(row["title_id"], row["published_at"], _entries.decode(row["entries"])) for row in rows]
+
+
+def ways_of(query: Query) -> Iterator[list[str]]:
+    """The tokens that a title must have, for each way in which it can match: see ranking.Level."""
+    yield [WHOLE + query.whole[:MAX_WHOLE]]
+    yield [beginning_token(BEGINS, query.whole)]
+    yield [beginning_token(WORD, word) for word in query.words]
+    if query.is_inside:
+        yield list(pair_tokens(query.whole))
+    if query.initials is not None:
+        yield list(initials_tokens(query.initials))
+
+
+routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(principal)])
+
+
+@routes.get("/search", response_model=SearchModel, responses=replies(EXAMPLE, *EVERY_VIEW))
+async def search(
+    sources: From,
+    settings: ReadSettings,
+    limit: Limit,
+    positions: Positions,
+    asked: Annotated[Asked, Depends()],
+) -> Response:
+    """What can be played now and matches what was typed, the best first: names in every language, and people."""
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    if not asked.query.words:
+        return reply(Found([]))
+    async with sources.postgres.use() as pool:
+        reading = Reading(pool, settings, asked.territory, utc_now())
+        title_ids = await reading.found(asked.query) or await reading.alike(asked.query)
+        cards = await pool.fetch(CARDS, title_ids[:limit]) if title_ids else []
+    return reply(Found([card_of(row, asked.locales) for row in cards]))

@@ -1,0 +1,82 @@
+"""Titles: lists by filters, and one title. Postgres tables catalog_titles and catalog_windows."""
+
+from typing import Annotated, Final
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel
+
+from infra.authentication import principal
+from infra.clock import utc_now
+from infra.openapi import replies
+from infra.tokens import Principal
+from query_api.catalog import TOPIC
+from query_api.catalog.cards import CARD_EXAMPLE, Card, TitleCard, card_of, reply
+from query_api.catalog.filters import AskedFilters, Sort, listing, order_of
+from query_api.catalog.locales import Languages
+from query_api.catalog.title_page import EXAMPLE, TITLE, Title, title_page
+from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, Caller, From, Page, Positions, TitleId
+from query_api.paging import Listing, scope_of
+
+PUBLISHED: Final = "published"
+SEE_EVERY_STATUS: Final = frozenset({"editor", "operator"})
+PAGE_EXAMPLE: Final = {"items": [CARD_EXAMPLE], "next_cursor": None}
+
+
+class TitlePage(BaseModel):
+    """Titles; `next_cursor` is null at the end."""
+
+    items: list[TitleCard]
+    next_cursor: str | None
+
+
+class Cards(msgspec.Struct):
+    """See TitlePage."""
+
+    items: list[Card]
+    next_cursor: str | None
+
+
+routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(principal)])
+
+
+@routes.get("/titles", response_model=TitlePage, responses=replies(PAGE_EXAMPLE, *EVERY_VIEW, *EVERY_PAGE))
+async def read_titles(
+    sources: From,
+    page: Page,
+    positions: Positions,
+    filters: AskedFilters,
+    locales: Languages,
+    sort: Annotated[Sort, Query(description="name: in the first of the accepted languages")] = "newest",
+) -> Response:
+    """What is published, by filters; with a territory or a licence only what can be played there and so."""
+    language = locales.language if sort == "name" else None
+    order = order_of(sort, locales.language)
+    pages = Listing(sources.cursors, scope_of("catalog_titles", sort, language, *filters.scope()), order.after_class)
+    after = pages.after(page.cursor)
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    sql, values = listing(filters, order, utc_now(), after=after, limit=page.limit + 1)
+    async with sources.postgres.use() as pool:
+        rows = await pool.fetch(sql, *values)
+    shown, next_cursor = pages.page(rows, page.limit, order.after)
+    return reply(Cards([card_of(row, locales) for row in shown], next_cursor))
+
+
+@routes.get("/titles/{title_id}", response_model=Title, responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+async def read_title(
+    caller: Caller, sources: From, title_id: TitleId, positions: Positions, locales: Languages
+) -> Response:
+    """One title of any kind, in the first accepted language that it has a name in."""
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    async with sources.postgres.use() as pool:
+        row = await pool.fetchrow(TITLE, title_id)
+    if row is None or not (row["status"] == PUBLISHED or sees_every_status(caller)):
+        raise TitleUnknown(f"The catalog has no title {title_id!r}.")
+    whole = title_page(row, locales)
+    return reply(whole, whole.locale)
+
+
+def sees_every_status(caller: Principal) -> bool:
+    """Whether a caller may read drafts, and what was withdrawn."""
+    return not SEE_EVERY_STATUS.isdisjoint(caller.roles)

@@ -20,6 +20,8 @@ from query_api.catalog import openings, search, series, titles, unknown
 from query_api.playback import continue_watching, session_timeline, sessions, watch_history
 from query_api.playback.plain_requests import PlainRequests
 from query_api.sources import Sources
+from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
+from query_api.subscription.access import NOT_YOUR_ACCOUNT, NotYourAccount
 
 ROUTES: Final = (
     continue_watching.routes,
@@ -30,6 +32,12 @@ ROUTES: Final = (
     openings.routes,
     search.routes,
     series.routes,
+    plans.routes,
+    subscriptions.routes,
+    subscription_history.routes,
+    entitlements.routes,
+    invoices.routes,
+    transactions.routes,
     dead_letters.routes,
 )
 
@@ -42,6 +50,8 @@ PROBLEMS: Final[Problems] = {
     authorization.OperatorsOnly: authorization.OPERATORS_ONLY,
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
+    subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
+    NotYourAccount: NOT_YOUR_ACCOUNT,
     read_your_writes.ViewBehind: read_your_writes.VIEW_BEHIND,
     stores.StoreUnavailable: stores.STORE_UNAVAILABLE,
 }

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, reduce
@@ -49,3 +49,19 @@ class Decider(Generic[C, S]):
     def thaw(self, kept: bytes) -> S:
         """A state that was kept."""
         return msgspec.msgpack.decode(kept, type=type(self.initial))
+
+
+def in_turn(decider: Decider[C, S]) -> Decider[Sequence[C], S]:
+    """A decider that takes several commands at once: each is decided on what those before it led to, and all are
+    recorded or none. Its state is that of the other, snapshots included.
+    """
+
+    def decide(commands: Sequence[C], state: S, now: datetime) -> list[Event]:
+        events: list[Event] = []
+        for command in commands:
+            decided = decider.decide(command, state, now)
+            state = decider.state_after(decided, state)
+            events += decided
+        return events
+
+    return Decider(decider.initial, decide, decider.evolve, snapshots=decider.snapshots)

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `playhead --help` and sma
 import asyncio
 import urllib.request
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -100,6 +101,40 @@ def fake_payments(
     chosen = settings()
     url = webhook_url or f"http://{chosen.host}:{chosen.commands_port}/v1/payments/webhooks"
     run(chosen, port=chosen.fake_payments_port if port is None else port, webhook_url=url, seed=seed)
+
+
+@app.command()
+def scheduler() -> None:
+    """Publish scheduled titles when their time has come; safe to run twice, and late."""
+    from commands.catalog.scheduler import run  # noqa: PLC0415
+
+    run(settings())
+
+
+catalog = typer.Typer(help="Work on the catalog in bulk: playhead catalog import FILE.", no_args_is_help=True)
+app.add_typer(catalog, name="catalog")
+
+
+@catalog.callback()
+def _catalog() -> None:
+    """Work on the catalog in bulk: playhead catalog import FILE."""
+
+
+@catalog.command("import")
+def catalog_import(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON Lines, a title a line")
+    ],
+    lanes: Annotated[int, typer.Option(min=1, max=64, help="lines decided at a time")] = 8,
+) -> None:
+    """Have the catalog say what a file says; titles are recognised by their external_id.
+
+    Lines that were taken before and have not changed are passed over, so that an import that was stopped goes on where
+    it was (FILE.state). Lines that cannot be taken are in FILE.errors.jsonl, and the exit status is 1.
+    """
+    from playhead.catalog_import import run  # noqa: PLC0415
+
+    raise typer.Exit(run(settings(), file, lanes))
 
 
 @app.command()

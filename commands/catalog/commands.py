@@ -51,8 +51,8 @@ class PublishNewTitle(NewTitle):
 @dataclass(frozen=True, kw_only=True)
 class ImportTitle(NewTitle):
     """Have a title be what a file says, whatever it was: begun or revised, and then published (at `publish_at`, or
-    with `publish` now) unless viewers know it. A title that was withdrawn stays so, and a next title that the file does
-    not name is kept.
+    with `publish` now) unless viewers know it. A title that was withdrawn stays so, a next title that the file does not
+    name is kept, and an episode brings its season along.
     """
 
     publish: bool = True
@@ -130,6 +130,16 @@ class ReviseSeason:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportSeason:
+    """Have a season be called what a file says, whether it is there or not."""
+
+    series_id: SeriesId
+    season_number: int
+    name: str
+    texts: tuple[LocalizedText, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class RemoveSeason:
     """Take a season without episodes away."""
 
@@ -165,7 +175,9 @@ class MoveEpisode:
     number: EpisodeNumber
 
 
-SeriesCommand: TypeAlias = AddSeason | ReviseSeason | RemoveSeason | ReorderSeasons | ReorderEpisodes | MoveEpisode
+SeriesCommand: TypeAlias = (
+    AddSeason | ReviseSeason | ImportSeason | RemoveSeason | ReorderSeasons | ReorderEpisodes | MoveEpisode
+)
 Beginning: TypeAlias = DraftTitle | PublishNewTitle | ImportTitle
 GoingOn: TypeAlias = (
     ReviseTitle | ScheduleTitle | UnscheduleTitle | PublishTitle | PublishDueTitle | WithdrawTitle | DiscardTitle

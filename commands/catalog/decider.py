@@ -83,11 +83,14 @@ def _of_episodes(own: Event, state: CatalogState) -> list[Event]:
 
 def _in_series(command: AboutTitle, series_id: SeriesId, state: CatalogState, now: datetime) -> list[Event]:
     around = series.series_of(state, series_id)
-    there = state.episodes.get(command.title_id)
-    moved = _placed(command, there, state) if isinstance(command, NewTitle) else []
-    if isinstance(command, NewTitle) and command.number is not None:
-        subject = Subject(command.title_id, series.place_at(command.number, around), there)
+    if isinstance(command, NewTitle):
+        placed = _placed(command, around, state)
+        number = command.number
+        assert number is not None
+        subject = Subject(command.title_id, series.place_at(number, around), state.episodes.get(command.title_id))
     else:
+        placed = []
+        there = state.episodes.get(command.title_id)
         subject = _episode(there, around.details.text.name) if there else Subject(command.title_id, None, None)
     decided = _decide(command, subject, now)
     if around.status is not Status.PUBLISHED and any(isinstance(event, TitlePublished) for event in decided):
@@ -95,7 +98,7 @@ def _in_series(command: AboutTitle, series_id: SeriesId, state: CatalogState, no
             f"the series is {around.status.value}; publish it first, or schedule the episode",
             members={"status": around.status.value},
         )
-    return [*moved, *decided]
+    return [*placed, *decided]
 
 
 def _episode(episode: TitleState, series_name: str) -> Subject:
@@ -105,19 +108,31 @@ def _episode(episode: TitleState, series_name: str) -> Subject:
     return Subject(episode.title_id, EpisodePlace(episode.place.series_id, series_name, *number), episode)
 
 
-def _placed(command: NewTitle, there: TitleState | None, state: CatalogState) -> list[Event]:
-    """Whether the number is free; of an imported episode that had another, its move."""
-    assert command.number is not None and command.series_id is not None
+def _placed(command: NewTitle, around: TitleState, state: CatalogState) -> list[Event]:
+    """What has to happen before an episode is where it is to be; of most, that its number is free."""
+    assert command.number is not None
+    there = state.episodes.get(command.title_id)
+    if isinstance(command, ImportTitle):
+        return _import_placed(command.number, command, around, state)
     if there is not None and place_of(there) != _pair(command.number):
-        if not isinstance(command, ImportTitle):
-            raise EpisodeElsewhere(
-                f"the episode {command.title_id} is there, as {place_of(there)}; move it instead",
-                members={"season_number": place_of(there)[0], "episode_number": place_of(there)[1]},
-            )
-        move = MoveEpisode(series_id=command.series_id, title_id=command.title_id, number=command.number)
-        return series.arrange(move, state)
+        raise EpisodeElsewhere(
+            f"the episode {command.title_id} is there, as {place_of(there)}; move it instead",
+            members={"season_number": place_of(there)[0], "episode_number": place_of(there)[1]},
+        )
     series.check_free(command.number, command.title_id, state)
     return []
+
+
+def _import_placed(number: EpisodeNumber, command: ImportTitle, around: TitleState, state: CatalogState) -> list[Event]:
+    """An imported episode brings its season along, and moves when the file has it elsewhere."""
+    added = series.season_for(number, around, state)
+    with_season = CATALOG.state_after(added, state)
+    there = state.episodes.get(command.title_id)
+    if there is None or place_of(there) == _pair(number):
+        series.check_free(number, command.title_id, with_season)
+        return added
+    move = MoveEpisode(series_id=SeriesId(around.title_id), title_id=command.title_id, number=number)
+    return [*added, *series.arrange(move, with_season)]
 
 
 def _pair(number: EpisodeNumber) -> tuple[int, int]:

@@ -2,20 +2,30 @@
 the stream of all next titles and the one of the title that is to follow.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from msgspec import UNSET
 
 from commands.catalog.commands import CatalogCommand, DiscardTitle, NewTitle, RequireFollower, ReviseTitle, TitleCommand
 from commands.catalog.decider import CATALOG
 from commands.catalog.next_titles import NEXT_TITLES, STREAM_ID, LinkNextTitle
+from commands.decider import in_turn
 from commands.handling import Handling, Outcome, Step, Target, Terms
 from events.types import TitleId
+
+IN_TURN: Final = in_turn(CATALOG)
 
 
 async def decide(handling: Handling, command: CatalogCommand, terms: Terms) -> Outcome:
     """Handle one command. Raises the catalog's refusals, VersionConflict, IdempotencyKeyReused."""
     return await handling.handle_together(steps_of(command), terms)
+
+
+async def decide_in_turn(handling: Handling, commands: Sequence[CatalogCommand], terms: Terms) -> Outcome:
+    """Handle several commands to one stream, all or none; what the first says of a next title is linked along."""
+    [own, *links] = steps_of(commands[0])
+    return await handling.handle_together([Step(commands, IN_TURN, own.target), *links], terms)
 
 
 def steps_of(command: CatalogCommand) -> list[Step[Any, Any]]:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar, assert_never
 from commands.catalog.commands import (
     AddSeason,
     EpisodeNumber,
+    ImportSeason,
     MoveEpisode,
     RemoveSeason,
     ReorderEpisodes,
@@ -60,6 +61,15 @@ def place_at(number: EpisodeNumber, series: TitleState) -> EpisodePlace:
     return EpisodePlace(SeriesId(series.title_id), name, number.season_number, number.episode_number)
 
 
+def season_for(number: EpisodeNumber, series: TitleState, state: CatalogState) -> list[Event]:
+    """The season that an imported episode brings along; none when it is there."""
+    if number.season_number in state.seasons:
+        return []
+    name = "Specials" if number.season_number == SPECIALS else f"Season {number.season_number}"
+    add = AddSeason(series_id=SeriesId(series.title_id), season_number=number.season_number, name=name)
+    return _add_season(add, state)
+
+
 def check_free(number: EpisodeNumber, title_id: TitleId, state: CatalogState) -> None:
     """Raise SeasonUnknown, EpisodeNumberTaken or SeriesTooLong when an episode cannot go there."""
     _season(number.season_number, state)
@@ -74,7 +84,7 @@ def check_free(number: EpisodeNumber, title_id: TitleId, state: CatalogState) ->
         raise SeriesTooLong(f"a series holds {MAX_EPISODES} episodes at most; begin another series")
 
 
-def arrange(command: SeriesCommand, state: CatalogState) -> list[Event]:
+def arrange(command: SeriesCommand, state: CatalogState) -> list[Event]:  # noqa: PLR0911 - a routing table
     """The events that a command to a series leads to; none when it is already so."""
     series = series_of(state, command.series_id)
     match command:
@@ -82,6 +92,8 @@ def arrange(command: SeriesCommand, state: CatalogState) -> list[Event]:
             return _add_season(command, state)
         case ReviseSeason():
             return _revise_season(command, state)
+        case ImportSeason():
+            return _import_season(command, state)
         case RemoveSeason():
             return _remove_season(command, state)
         case ReorderSeasons():
@@ -123,6 +135,12 @@ def _revise_season(command: ReviseSeason, state: CatalogState) -> list[Event]:
         return []
     check_size([*({**state.seasons, command.season_number: revised}).values()])
     return [SeasonRevised(**vars(command))]
+
+
+def _import_season(command: ImportSeason, state: CatalogState) -> list[Event]:
+    if command.season_number in state.seasons:
+        return _revise_season(ReviseSeason(**vars(command)), state)
+    return _add_season(AddSeason(**vars(command)), state)
 
 
 def _remove_season(command: RemoveSeason, state: CatalogState) -> list[Event]:

@@ -10,7 +10,9 @@ from infra.tokens import Principal, Tokens
 from playhead.cli import app
 
 runner = CliRunner()
-COMMANDS = ["up", "down", "status", "logs", "migrate", "commands", "relay", "projections", "query-api", "demo", "token"]
+SERVERS = ["up", "down", "status", "logs", "migrate"]
+PROCESSES = ["commands", "relay", "projections", "query-api", "scheduler"]
+COMMANDS = [*SERVERS, *PROCESSES, "catalog", "demo", "token"]
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from commands.catalog.commands import (
     DiscardTitle,
     DraftTitle,
     EpisodeNumber,
+    ImportSeason,
     ImportTitle,
     MoveEpisode,
     PublishDueTitle,
@@ -134,6 +135,7 @@ def commands_to_series(series_id: SeriesId) -> dict[str, Any]:
     commands = (
         AddSeason(series_id=series_id, season_number=2, name="Season 2"),
         ReviseSeason(series_id=series_id, season_number=1, name="The Harbour"),
+        ImportSeason(series_id=series_id, season_number=2, name="Season 2"),
         RemoveSeason(series_id=series_id, season_number=1),
         ReorderSeasons(series_id=series_id, season_numbers=(1,)),
         ReorderEpisodes(series_id=series_id, season_number=1, title_ids=(PILOT,)),

@@ -50,6 +50,7 @@ DiscardTitle    | TitleUnknown    | TitleDiscarded  | TitleIsScheduled  | TitleD
 SERIES_STATES = """
 command         | absent        | draft           | scheduled       | unscheduled     | published       | withdrawn       | returning       | discarded        | movie
 AddSeason       | SeriesUnknown | SeasonAdded     | SeasonAdded     | SeasonAdded     | SeasonAdded     | SeasonAdded     | SeasonAdded     | TitleIsDiscarded | NotASeries
+ImportSeason    | SeriesUnknown | SeasonAdded     | SeasonAdded     | SeasonAdded     | SeasonAdded     | SeasonAdded     | SeasonAdded     | TitleIsDiscarded | NotASeries
 ReviseSeason    | SeriesUnknown | SeasonRevised   | SeasonRevised   | SeasonRevised   | SeasonRevised   | SeasonRevised   | SeasonRevised   | TitleIsDiscarded | NotASeries
 RemoveSeason    | SeriesUnknown | SeasonHasEpisodes | SeasonHasEpisodes | SeasonHasEpisodes | SeasonHasEpisodes | SeasonHasEpisodes | SeasonHasEpisodes | TitleIsDiscarded | NotASeries
 ReorderSeasons  | SeriesUnknown | -               | -               | -               | -               | -               | -               | TitleIsDiscarded | NotASeries

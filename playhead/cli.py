@@ -160,7 +160,7 @@ def token(
     subject: Annotated[str, typer.Option(help="who calls, as it will stand in the log")] = "developer",
     account: Annotated[str | None, typer.Option(help="the viewer's account id")] = None,
     profile: Annotated[str | None, typer.Option(help="the viewer's profile id")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="editor, operator, analyst; repeatable")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="editor, billing, operator, analyst; repeatable")] = None,
 ) -> None:
     """Mint an access token with this installation's development key; prints only the token.
 

@@ -53,7 +53,7 @@ def letters(text: str) -> str:
     """Text with its syllables taken apart into what is typed: 벅 gives ㅂㅓㄱ. So a syllable that is not finished yet
     begins like the finished one.
     """
-    return "".join(_apart(text)).translate(_COMPOUND)
+    return text if text.isascii() else "".join(_apart(text)).translate(_COMPOUND)
 
 
 def initials(text: str) -> str:

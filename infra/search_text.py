@@ -98,7 +98,7 @@ def edit_distance(one: str, other: str, most: int) -> int:
     """How many letters were left out, added, changed or swapped with the next one; `most` + 1 when more were
     (optimal string alignment).
     """
-    if abs(len(one) - len(other)) > most:
+    if abs(len(one) - len(other)) > most or len(set(one) - set(other)) > most:  # no edit brings two letters
         return most + 1
     before: list[int] = []
     row = list(range(len(other) + 1))

@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     timeline_ttl_days: int = Field(default=90, ge=1)
     history_ttl_days: int = Field(default=400, ge=1)
     continue_watching_ttl_days: int = Field(default=400, ge=1)
+    withdrawn_titles_max: int = Field(
+        default=20_000, ge=1, description="left out of continue watching; oldest forgotten"
+    )
     continue_watching_max_rows: int = Field(default=200, ge=1, description="per profile; the oldest goes first")
 
     # Continue watching (source: domain rules R4, R5)
@@ -140,7 +143,8 @@ class Settings(BaseSettings):
     read_your_writes_wait_s: float = Field(default=2.0, description="how long a query waits for Playhead-Position")
     read_your_writes_poll_s: float = Field(default=0.02, description="how often a waiting query looks again")
     history_months_per_read: int = Field(default=4, ge=1, description="empty months skipped by one page of history")
-    search_candidates: int = Field(default=200, ge=1, description="titles compared for each way to match a query")
+    withdrawn_titles_kept_s: float = Field(default=0.5, ge=0, description="how long a read of them is used")
+    search_candidates: int = Field(default=100, ge=1, description="titles compared for each way to match a query")
     search_timeout_s: float = Field(default=1.0, gt=0, description="one statement of a search; Postgres ends it then")
     redis_pipeline_max_reads: int = Field(default=64, ge=1, description="reads of many requests in one round trip")
     store_connect_retry_s: float = Field(default=1.0, description="pause between tries of a store that is down")

@@ -1,4 +1,6 @@
-"""Everything that routes read from: the three stores, how far each is, and the key that signs cursors."""
+"""Everything that routes read from: the three stores, how far each is, what was withdrawn, and the key that signs
+cursors.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from infra.postgres import Pool
 from infra.settings import Settings
 from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis
 from query_api.drivers import Cql, cassandra_driver, postgres_driver, redis_driver
+from query_api.playback.withdrawn import WithdrawnTitles
 from query_api.read_your_writes import Checkpoint
 from query_api.redis_reads import RedisReads
 from query_api.stores import Store
@@ -23,6 +26,7 @@ class Sources:
     cassandra_checkpoint: Checkpoint
     redis: Store[RedisReads]
     redis_checkpoint: Checkpoint
+    withdrawn: WithdrawnTitles
     cursors: Cursors
 
     @classmethod
@@ -38,6 +42,7 @@ class Sources:
             cassandra_checkpoint=Checkpoint(in_cassandra.name, applied_by_cassandra(in_cassandra), settings),
             redis=in_redis,
             redis_checkpoint=Checkpoint(in_redis.name, applied_by_redis(in_redis), settings),
+            withdrawn=WithdrawnTitles(in_redis, settings),
             cursors=cursors,
         )
 

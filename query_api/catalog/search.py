@@ -25,26 +25,8 @@ from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, ReadSetti
 
 QUERY_MAX_CHARS: Final = 100
 
-PLAYABLE: Final = """exists (
-    select from catalog_windows as w where (w.title_id = found.title_id or w.series_id = found.title_id)
-      and w.opens_at <= $3 and w.closes_at > $3 and ($2::text is null or w.territory = $2)
-)"""
-WAY: Final = f"""(
-    select found.title_id, found.entries from catalog_search as found
-    where string_to_array(found.tokens, ' ') @> {{tokens}}::text[] and {PLAYABLE}
-    order by found.shortest, found.title_id limit $1
-)"""
-# Each way of matching has its own share of the candidates, so that a query that is the beginning of a thousand words
-# still finds the title that it is the whole name of.
-FOUND: Final = """
-    select distinct on (nearest.title_id) nearest.title_id, nearest.entries, t.published_at
-    from ({ways}) as nearest join catalog_titles as t on t.title_id = nearest.title_id and t.status = 'published'
-"""
-ALIKE: Final = """
-    select nearest.title_id, nearest.entries, t.published_at
-    from catalog_search_alike($4, $2, $3, $1) as nearest
-    join catalog_titles as t on t.title_id = nearest.title_id and t.status = 'published'
-"""
+MATCHING: Final = "select * from catalog_search_matching($1, $2, $3, $4)"
+ALIKE: Final = "select * from catalog_search_alike($1, $2, $3, $4)"
 CARDS: Final = f"""
     select {COLUMNS} from unnest($1::text[]) with ordinality as wanted(title_id, place)
     join ({FROM}) on t.title_id = wanted.title_id where t.status = 'published' order by wanted.place
@@ -91,7 +73,7 @@ class Reading:
     def __init__(self, pool: Pool, settings: Settings, territory: str | None, now: datetime) -> None:
         self._pool = pool
         self._timeout_s = settings.search_timeout_s
-        self._playable = (settings.search_candidates, territory, now)
+        self._playable = (territory, now, settings.search_candidates)
 
     async def found(self, query: Query) -> list[str]:
         """The titles that match what was typed, the best first."""
@@ -105,14 +87,15 @@ class Reading:
         return ranked_alike(query, {one.title_id: one for one in candidates}.values())
 
     async def _candidates(self, query: Query) -> list[Candidate]:
-        ways = list(ways_of(query))
-        places = (WAY.format(tokens=f"${place}") for place in range(len(self._playable) + 1, 99))
-        sql = FOUND.format(ways=" union all ".join(place for place, _ in zip(places, ways, strict=False)))
-        return await self._fetch(sql, *ways)
+        return await self._fetch(MATCHING, msgspec.json.encode(list(ways_of(query))).decode())
 
-    async def _fetch(self, sql: str, *values: object) -> list[Candidate]:
-        rows = await self._pool.fetch(sql, *self._playable, *values, timeout=self._timeout_s)
-        return [Candidate(row["title_id"], row["published_at"], _entries.decode(row["entries"])) for row in rows]
+    async def _fetch(self, sql: str, wanted: str) -> list[Candidate]:
+        """The candidates, each once."""
+        rows = await self._pool.fetch(sql, wanted, *self._playable, timeout=self._timeout_s)
+        by_id = {row["title_id"]: row for row in rows}
+        return [
+            Candidate(title_id, row["published_at"], _entries.decode(row["entries"])) for title_id, row in by_id.items()
+        ]
 
 
 def ways_of(query: Query) -> Iterator[list[str]]:

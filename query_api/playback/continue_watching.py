@@ -4,6 +4,7 @@ Read by every client at every start, so its reply is built by msgspec from what 
 only document it; see also plain_requests.py.
 """
 
+import asyncio
 from typing import Final, Literal
 
 import msgspec
@@ -13,10 +14,12 @@ from pydantic import BaseModel, Field
 from infra.openapi import replies
 from query_api.dependencies import EVERY_PROFILE_VIEW, From, Limit, OwnProfile, Positions
 from query_api.playback import TOPIC
-from query_api.redis_reads import RedisReads
-from query_api.stores import Store
+from query_api.sources import Sources
 
 COMPLETED: Final = "completed"
+IN_PROGRESS: Final = "in_progress"
+CATALOG: Final = "catalog.events"
+"""What the withdrawn titles are folded from, which are left out."""
 
 EXAMPLE: Final = {
     "title_id": "made-up-s1e1",
@@ -100,24 +103,35 @@ routes = APIRouter(tags=["playback"])
 async def read_continue_watching(profile_id: OwnProfile, sources: From, limit: Limit, positions: Positions) -> Response:
     """What this profile left unfinished, and the episodes that follow what it finished, newest first."""
     await sources.redis_checkpoint.reached(TOPIC, positions)
-    return Response(await continue_watching_json(sources.redis, profile_id, limit), media_type="application/json")
+    if any(position.topic == CATALOG for position in positions):
+        await sources.redis_checkpoint.reached(CATALOG, positions)
+        sources.withdrawn.forget()
+    return Response(await continue_watching_json(sources, profile_id, limit), media_type="application/json")
 
 
-async def continue_watching_json(store: Store[RedisReads], profile_id: str, limit: int) -> bytes:
+async def continue_watching_json(sources: Sources, profile_id: str, limit: int) -> bytes:
     """The reply's body. Raises StoreUnavailable."""
+    store = sources.redis
     try:
-        values = await store.connected().values(f"continue_watching:{{{profile_id}}}")
+        reading = store.connected().values(f"continue_watching:{{{profile_id}}}")
+        known = sources.withdrawn.known()
+        if known is None:
+            values, withdrawn = await asyncio.gather(reading, sources.withdrawn.read())
+        else:
+            values, withdrawn = await reading, known
     except store.failures as error:
         raise store.failed(error) from error
-    return _replies.encode(Reply(resumable(values, limit)))
+    return _replies.encode(Reply(resumable(values, limit, withdrawn)))
 
 
-def resumable(values: list[bytes], limit: int) -> list[Row]:
-    """The newest rows that are not completed, of values that are each "<offset>:<updated_ms>:<row>"."""
+def resumable(values: list[bytes], limit: int, withdrawn: frozenset[str] = frozenset()) -> list[Row]:
+    """The newest rows that are neither completed nor withdrawn, of values that are each
+    "<offset>:<updated_ms>:<row>".
+    """
     rows: list[Row] = []
     for _, row_json in sorted(map(_updated_and_row, values), reverse=True):
         row = _rows.decode(row_json)
-        if row.state != COMPLETED:
+        if row.state != COMPLETED and withdrawn.isdisjoint(_offered(row)):
             row.progress = progress_of(row.position_ms, row.duration_ms)
             rows.append(row)
             if len(rows) == limit:
@@ -128,6 +142,11 @@ def resumable(values: list[bytes], limit: int) -> list[Row]:
 def progress_of(position_ms: int, duration_ms: int) -> float:
     """How far into a title a position is: 0 to 1, to four places."""
     return round(min(position_ms / duration_ms, 1.0), 4) if duration_ms > 0 else 0.0
+
+
+def _offered(row: Row) -> tuple[str | None, ...]:
+    """What a row sends its viewer to: the title, or what follows it; and its series."""
+    return (row.title_id if row.state == IN_PROGRESS else row.next_title_id, row.series_id)
 
 
 def _updated_and_row(value: bytes) -> tuple[int, bytes]:

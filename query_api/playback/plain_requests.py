@@ -30,7 +30,7 @@ class PlainRequests:
         self, app: ASGIApp, *, sources: Sources, authentication: BearerAuthentication, settings: Settings
     ) -> None:
         self._app = app
-        self._redis = sources.redis
+        self._sources = sources
         self._authentication = authentication
         self._settings = settings
 
@@ -46,7 +46,7 @@ class PlainRequests:
             return None
         try:
             check_profile(self._authentication.principal(request), profile_id)
-            body = await continue_watching_json(self._redis, profile_id, limit)
+            body = await continue_watching_json(self._sources, profile_id, limit)
         except Refusal:
             return None  # the route refuses in the same way, where refusals are rendered
         return Response(body, media_type="application/json")

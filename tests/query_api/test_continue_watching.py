@@ -34,6 +34,18 @@ def test_what_is_completed_is_not_offered() -> None:
     assert ids(values) == ["half", "next"]
 
 
+def test_what_was_withdrawn_is_not_offered_nor_what_follows_it() -> None:
+    values = [
+        value("gone", 9),
+        value("episode", 8, series_id="gone-series"),
+        value("finished", 7, "next_episode", next_title_id="gone-next"),
+        value("gone-finished", 6, "next_episode", next_title_id="there"),
+        value("there", 5, next_title_id="gone-next"),
+    ]
+    withdrawn = frozenset({"gone", "gone-series", "gone-next", "gone-finished"})
+    assert [row.title_id for row in resumable(values, 20, withdrawn)] == ["gone-finished", "there"]
+
+
 def test_the_limit_counts_what_is_offered() -> None:
     values = [value("done", 9, "completed"), *(value(f"t{n}", n) for n in range(5))]
     assert ids(values, limit=2) == ["t4", "t3"]

@@ -75,19 +75,54 @@ create table catalog_search (
 create index catalog_search_tokens on catalog_search using gin (string_to_array(tokens, ' ')) with (fastupdate = off);
 create index catalog_search_keyed on catalog_search using gin (keyed gin_trgm_ops) with (fastupdate = off);
 
--- A function, so that its threshold is its own. It is low since a letter swapped in a short word changes most of its
--- trigrams; who asks compares what is found letter by letter.
+-- Titles that have all tokens of one of the ways to match and can be played in a territory (null: anywhere) at a time.
+-- Each way has its own share of them, nearest to a short query first, so that a query that begins a thousand words
+-- still finds the title that it is the whole name of. A function, so that its settings are its own: plans are made for
+-- the tokens at hand, and from the index: Postgres would rather read and split all documents, since it does not count
+-- that they are stored out of line.
+create function catalog_search_matching(in_ways jsonb, in_territory text, in_at timestamptz, in_most int)
+returns table (title_id text, entries jsonb, published_at timestamptz) language plpgsql stable
+set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+declare
+    way jsonb;
+    wanted text[];
+begin
+    for way in select jsonb_array_elements(in_ways) loop
+        wanted := array(select jsonb_array_elements_text(way));
+        return query
+            select near.title_id, near.entries,
+                (select t.published_at from catalog_titles as t where t.title_id = near.title_id)
+            from (
+                select found.title_id, found.entries from catalog_search as found
+                where string_to_array(found.tokens, ' ') @> wanted and exists (
+                    select from catalog_windows as w
+                    where (w.title_id = found.title_id or w.series_id = found.title_id) and w.opens_at <= in_at
+                      and w.closes_at > in_at and (in_territory is null or w.territory = in_territory)
+                )
+                order by found.shortest, found.title_id limit in_most
+            ) as near;
+    end loop;
+end $$;
+
+-- Titles that a mistyped query may mean. The threshold is low since a letter swapped in a short word changes most of
+-- its trigrams; who asks compares what is found letter by letter.
 create function catalog_search_alike(in_keyed text, in_territory text, in_at timestamptz, in_most int)
-returns table (title_id text, entries jsonb) language sql stable
-set pg_trgm.word_similarity_threshold = 0.28 as $$
-    select found.title_id, found.entries from catalog_search as found
-    where in_keyed <% found.keyed and exists (
-        select from catalog_windows as w
-        where (w.title_id = found.title_id or w.series_id = found.title_id)
-          and w.opens_at <= in_at and w.closes_at > in_at and (in_territory is null or w.territory = in_territory)
-    )
-    order by word_similarity(in_keyed, found.keyed) desc, found.shortest, found.title_id limit in_most
-$$;
+returns table (title_id text, entries jsonb, published_at timestamptz) language plpgsql stable
+set pg_trgm.word_similarity_threshold = 0.28 set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+begin
+    return query
+        select near.title_id, near.entries,
+            (select t.published_at from catalog_titles as t where t.title_id = near.title_id)
+        from (
+            select found.title_id, found.entries from catalog_search as found
+            where in_keyed <% found.keyed and exists (
+                select from catalog_windows as w
+                where (w.title_id = found.title_id or w.series_id = found.title_id) and w.opens_at <= in_at
+                  and w.closes_at > in_at and (in_territory is null or w.territory = in_territory)
+            )
+            order by word_similarity(in_keyed, found.keyed) desc, found.shortest, found.title_id limit in_most
+        ) as near;
+end $$;
 """
 
 

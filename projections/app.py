@@ -10,6 +10,7 @@ from projections.catalog.catalog_schedule import CatalogSchedule
 from projections.catalog.catalog_search import CatalogSearch
 from projections.catalog.catalog_titles import CatalogTitles
 from projections.catalog.catalog_windows import CatalogWindows
+from projections.catalog.catalog_withdrawn import CatalogWithdrawn
 from projections.operations.dead_letters import DeadLetters
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import ContinueWatching
@@ -66,8 +67,11 @@ def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:
 
 def redis_views(settings: Settings) -> tuple[RedisView, ...]:
     """The views in Redis."""
-    bounds = {"most_rows": settings.continue_watching_max_rows, "ttl_s": settings.continue_watching_ttl_days * DAY_S}
-    return (ContinueWatching(thresholds(settings), **bounds),)
+    ttl_s = settings.continue_watching_ttl_days * DAY_S
+    return (
+        ContinueWatching(thresholds(settings), most_rows=settings.continue_watching_max_rows, ttl_s=ttl_s),
+        CatalogWithdrawn(most_rows=settings.withdrawn_titles_max, ttl_s=ttl_s),
+    )
 
 
 def thresholds(settings: Settings) -> Thresholds:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request, Response
+from msgspec import structs
 
 from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
 from commands.playback.leases import Leases
@@ -73,10 +74,11 @@ async def terms(
         Header(pattern=r'^"\d{1,9}"$', description="The ETag that the decision was made on; 412 if it is no longer."),
     ] = None,
 ) -> Terms:
-    """For whom, at which version, and recognisable by what."""
+    """For whom, at which version, and recognisable by what; the request itself is what caused the events."""
+    context = context_of(request, caller.subject)
     asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
     return Terms(
-        context_of(request, caller.subject),
+        structs.replace(context, causation_id=context.correlation_id),
         int(if_match.strip('"')) if if_match else None,
         Idempotency.of(principal=caller.subject, key=idempotency_key, request=asked) if idempotency_key else None,
     )

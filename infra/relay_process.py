@@ -5,8 +5,9 @@ import signal
 
 import uvloop
 
-from infra.postgres import connect_pool
-from infra.relay import Relay
+from infra.event_log.idempotency import forget_old
+from infra.postgres import Pool, connect_pool
+from infra.relay import TRANSIENT, Relay
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
 
@@ -29,9 +30,23 @@ async def _run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(signal_number, relay.stop)
     await probes.start()
     log.info("relay_started")
+    forgetting = asyncio.create_task(_forget_old_replies(pool, settings))
     try:
         await relay.run()
     finally:
+        forgetting.cancel()
         await probes.stop()
         await pool.close()
         log.info("relay_stopped")
+
+
+async def _forget_old_replies(pool: Pool, settings: Settings) -> None:
+    """The log's housekeeping, done by whoever relays it; several do it at once without harm."""
+    while True:
+        try:
+            forgotten = await forget_old(pool, settings)
+        except TRANSIENT as error:
+            log.warning("old_replies_not_forgotten", reason=repr(error))
+            forgotten = 0
+        if forgotten < settings.idempotency_forget_rows:
+            await asyncio.sleep(settings.idempotency_forget_interval_s)

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     retry_after_s: int = Field(default=2, description="what a 503 tells clients to wait")
     idempotency_kept_hours: int = Field(default=48, ge=24)
     snapshot_every_events: int = Field(default=200, ge=1, description="events read before a stream's state is kept")
+    idempotency_forget_interval_s: float = Field(default=3600.0, description="how often old replies are dropped")
     idempotency_forget_rows: int = Field(default=10_000, ge=1, description="old replies dropped in one statement")
 
     # Playback

@@ -30,9 +30,9 @@ def decider_of(invoice_id: str, deciders: Deciders) -> Decider[Any, Any]:
     return deciders.purchase if invoice_id.startswith("purchase-") else deciders.subscription
 
 
-def context() -> Context:
-    """For whom the events are recorded that nobody asked for."""
-    return Context(correlation_id=new_id(), principal="billing")
+def context(causation_id: str | None = None) -> Context:
+    """For whom the events are recorded that nobody asked for; by default the stream's last event is their cause."""
+    return Context(correlation_id=new_id(), principal="billing", causation_id=causation_id)
 
 
 class Recording:
@@ -47,7 +47,7 @@ class Recording:
         if target_of(event.reference) is None:
             log.warning("payment_event_of_nobody", event_id=event.event_id, reference=event.reference)
             return
-        await self.record(_command_of(event))
+        await self.record(_command_of(event), cause=event.event_id)
 
     async def charged(self, charge: Charge) -> bool:
         """How a charge ended; False while it is pending."""
@@ -60,7 +60,7 @@ class Recording:
         if charge.status == "declined":
             code = charge.decline_code or UNSAID
             command = RecordPaymentFailed(invoice_id=invoice_id, code=code, charge_id=charge.charge_id)
-        await self.record(command)
+        await self.record(command, cause=charge.charge_id)
         return True
 
     async def refunded(self, invoice_id: InvoiceId, refund_id: RefundId, refund: Refund) -> bool:
@@ -75,15 +75,15 @@ class Recording:
             charge_id=refund.charge_id,
             amount=refund.amount,
         )
-        await self.record(command)
+        await self.record(command, cause=refund.refund_id)
         return True
 
-    async def record(self, command: PaymentCommand) -> Outcome:
-        """One command about an invoice, in its stream."""
+    async def record(self, command: PaymentCommand, *, cause: str | None = None) -> Outcome:
+        """One command about an invoice, in its stream. `cause`: the provider's id of what it said."""
         target = target_of(command.invoice_id)
         assert target is not None
         decider = decider_of(command.invoice_id, self._deciders)
-        return await self._handling.handle(command, decider=decider, target=target, terms=Terms(context()))
+        return await self._handling.handle(command, decider=decider, target=target, terms=Terms(context(cause)))
 
 
 def _command_of(event: WebhookEvent) -> PaymentCommand:

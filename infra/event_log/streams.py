@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+from msgspec import structs
 
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, Event, Recorded, encode
 from events.registry import REGISTRY, dataschema_of, type_of
@@ -55,7 +56,11 @@ class Appended(NamedTuple):
 
     @classmethod
     def after(cls, stream: Stream, events: Sequence[Event], context: Context, now: datetime) -> "Appended":
-        """The next events of a stream."""
+        """The next events of a stream. Caused by what the context names, else by the event that the decision
+        followed.
+        """
+        if context.causation_id is None and stream.events:
+            context = structs.replace(context, causation_id=stream.events[-1].envelope.id)
         ids = [new_uuid() for _ in events]
         types = [type_of(type(event)) for event in events]
         bodies = [

@@ -168,6 +168,16 @@ async def test_events_carry_who_and_why(handling: Handling, log: EventLog, live:
     assert b'"sequence":1' in row.body
 
 
+async def test_an_event_names_what_caused_it(handling: Handling, live: Settings, postgres: Pool) -> None:
+    target = stream()
+    await add(handling, target, Terms(Context(correlation_id="c", causation_id="webhook-7")))
+    await add(handling, target)
+    async with EventLog(postgres, live).open({target.stream_id: None}, now=utc_now()) as opened:
+        first, second = (recorded.envelope for recorded in opened.streams[target.stream_id].events)
+    assert first.causationid == "webhook-7"
+    assert second.causationid == first.id
+
+
 async def test_streams_decided_together_are_recorded_together(handling: Handling, postgres: Pool) -> None:
     one, two = stream(), stream()
     outcome = await handling.handle_together([Step(None, COUNTER, one), Step(None, COUNTER, two)], FOR)

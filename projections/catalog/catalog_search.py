@@ -25,8 +25,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class SearchDocument(msgspec.Struct, frozen=True):
-    """A row. `tokens` and `keyed`: see infra.search_text. `shortest`: characters of the shortest name, so that of many
-    candidates those nearest to a short query are read.
+    """A row. `tokens`, and `keyed`, of names alone: see infra.search_text. `shortest`: characters of the shortest name,
+    so that of many candidates those nearest to a short query are read.
     """
 
     title_id: str
@@ -73,7 +73,7 @@ def search_document(title_id: str, details: TitleDetails) -> SearchDocument | No
         title_id=title_id,
         entries=tuple(entries),
         tokens=tokens(every),
-        keyed=" ".join(dict.fromkeys(keyed(words.split()) for words in every)),
+        keyed=" ".join(dict.fromkeys(keyed(entry.words.split()) for entry in entries if entry.field == NAME)),
         shortest=min(len(words.replace(" ", "")) for words in every),
     )
 

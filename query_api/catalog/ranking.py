@@ -17,7 +17,7 @@ Only when nothing matches, these are tried, which would otherwise bury what was 
 
 8. layout      the query was typed with the keyboard in the other language (qlrqjr: 빅벅; 냐ㅜㅅ디: sintel)
 9. typo        each word is one letter left out, added, changed or swapped from a word of the name, or two where it has
-               eight letters or more; words of fewer than four must be right. Korean is compared by letters
+               eight letters or more; words of fewer than four must be right. Korean is compared by letters. Names only
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -142,7 +142,8 @@ def alike_match(query: Query, entries: Sequence[Entry]) -> Match | None:
     direct = direct_match(other, entries) if other is not None else None
     if direct is not None:
         return msgspec.structs.replace(direct, level=Level.LAYOUT, edits=int(direct.level))
-    typos = [match for entry in entries if (match := _typo_match(query, entry)) is not None]
+    names = (entry for entry in entries if not entry.is_person)
+    typos = [match for entry in names if (match := _typo_match(query, entry)) is not None]
     return min(typos, default=None)
 
 
@@ -176,9 +177,9 @@ def _typo_match(query: Query, entry: Entry) -> Match | None:
     words = [hangul.letters(word) for word in entry.words.split()]
     edits = [_edits(word, words) for word in query.word_letters]
     if None not in edits:
-        return Match(Level.TYPO, entry.is_person, sum(filter(None, edits)), len(entry.words))
+        return Match(Level.TYPO, False, sum(filter(None, edits)), len(entry.words))
     whole = _edits(query.letters, ["".join(words)])  # a space was left out, or put in
-    return None if whole is None else Match(Level.TYPO, entry.is_person, whole, len(entry.words))
+    return None if whole is None else Match(Level.TYPO, False, whole, len(entry.words))
 
 
 def _edits(word: str, others: Iterable[str]) -> int | None:

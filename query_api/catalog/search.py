@@ -102,7 +102,8 @@ def ways_of(query: Query) -> Iterator[list[str]]:
     """The tokens that a title must have, for each way in which it can match: see ranking.Level."""
     yield [WHOLE + query.whole[:MAX_WHOLE]]
     yield [beginning_token(BEGINS, query.whole)]
-    yield [beginning_token(WORD, word) for word in query.words]
+    if len(query.letters) > 1:  # one letter finds only what begins with it, as it begins words of most names
+        yield [beginning_token(WORD, word) for word in query.words]
     if query.is_inside:
         yield list(pair_tokens(query.whole))
     if query.initials is not None:

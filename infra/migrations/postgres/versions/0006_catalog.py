@@ -104,12 +104,16 @@ begin
     end loop;
 end $$;
 
--- Titles that a mistyped query may mean. The threshold is low since a letter swapped in a short word changes most of
--- its trigrams; who asks compares what is found letter by letter.
+-- Titles that a mistyped query may mean; who asks compares what is found letter by letter. The threshold is low for a
+-- short query, since a letter swapped in a short word changes most of its trigrams, and higher for a long one, which
+-- would share that few with half of the catalog.
 create function catalog_search_alike(in_keyed text, in_territory text, in_at timestamptz, in_most int)
-returns table (title_id text, entries jsonb, published_at timestamptz) language plpgsql stable
+returns table (title_id text, entries jsonb, published_at timestamptz) language plpgsql volatile
 set pg_trgm.word_similarity_threshold = 0.28 set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
+    if length(in_keyed) > 7 then
+        set local pg_trgm.word_similarity_threshold = 0.42;  -- until the function ends, as it has a setting of its own
+    end if;
     return query
         select near.title_id, near.entries,
             (select t.published_at from catalog_titles as t where t.title_id = near.title_id)

@@ -10,14 +10,28 @@ from infra.postgres import Pool
 PLAYABLE = frozenset(kind.value for kind in TitleKind)
 
 TITLE = """
-select title_id, kind, name, duration_ms, credits_start_ms, series_id, series_name, season_number, episode_number, (
-    select next.title_id from catalog_titles as next
-    where next.series_id = title.series_id and next.kind = 'episode' and next.status = 'published'
-      and (next.season_number, next.episode_number) > (title.season_number, title.episode_number)
-    order by next.season_number, next.episode_number limit 1
-) as next_title_id
+select title_id, kind, name, duration_ms, credits_start_ms, series_id, series_name, season_number, episode_number,
+    coalesce((
+        select next.title_id from catalog_titles as next
+        where next.series_id = title.series_id and next.kind = 'episode' and next.status = 'published'
+          and (next.season_number, next.episode_number) > (title.season_number, title.episode_number)
+        order by next.season_number, next.episode_number limit 1
+    ), (
+        select case when said.kind = 'series' then (
+            select first.title_id from catalog_titles as first
+            where first.series_id = said.title_id and first.kind = 'episode' and first.status = 'published'
+              and first.season_number > 0
+            order by first.season_number, first.episode_number limit 1
+        ) else said.title_id end
+        from catalog_titles as said
+        where said.status = 'published' and said.title_id = coalesce(
+            title.next_title_id, (select series.next_title_id from catalog_titles as series
+                                  where series.title_id = title.series_id)
+        )
+    )) as next_title_id
 from catalog_titles as title where title_id = $1 and status = 'published'
 """
+"""The next title is the next episode by number; after the last, and after a film, what an editor said (ADR 7)."""
 
 
 async def title_snapshot(pool: Pool, title_id: TitleId) -> TitleSnapshot:
@@ -26,7 +40,7 @@ async def title_snapshot(pool: Pool, title_id: TitleId) -> TitleSnapshot:
     if row is None:
         raise TitleUnknown(f"no title {title_id} was published (a new one is visible after a moment)")
     if row["kind"] not in PLAYABLE:
-        raise TitleNotPlayable(f"{title_id} is a {row['kind']}: start one of its episodes")
+        raise TitleNotPlayable(f"{title_id} is a {row['kind']}, which is not played itself: start an episode or a film")
     return TitleSnapshot(
         title_id=row["title_id"],
         kind=TitleKind(row["kind"]),

@@ -13,6 +13,7 @@ import pytest
 from commands.app import create_app
 from commands.catalog.scheduler import Due, Schedule, Scheduler
 from commands.handling import Handling
+from commands.playback.titles import title_snapshot
 from events.registry import REGISTRY
 from events.types import SeriesId, TitleId
 from infra.clock import utc_now
@@ -238,6 +239,40 @@ async def test_of_links_that_close_a_cycle_at_the_same_time_one_is_refused(edito
             *(editor.send("PATCH", f"/titles/{one}", {"next_title_id": after}) for one, after in pairs)
         )
         assert sorted(reply.status_code for reply in replies) == [200, 200, 409]
+
+
+async def test_a_player_is_told_what_follows(postgres: Pool) -> None:
+    rows = [
+        # title_id, kind, series_id, season_number, episode_number, next_title_id, status
+        ("one", "movie", None, None, None, "two", "published"),
+        ("two", "movie", None, None, None, "tales", "published"),
+        ("tales", "series", None, None, None, "gone", "published"),
+        ("tales-0", "episode", "tales", 0, 1, None, "published"),
+        ("tales-1", "episode", "tales", 1, 1, None, "published"),
+        ("tales-2", "episode", "tales", 1, 2, None, "withdrawn"),
+        ("tales-3", "episode", "tales", 1, 3, None, "published"),
+        ("gone", "movie", None, None, None, None, "withdrawn"),
+    ]
+    run = uuid4().hex[:8]
+    named = [
+        tuple(f"{run}-{cell}" if at in (0, 2, 5) and cell else cell for at, cell in enumerate(row)) for row in rows
+    ]
+    await postgres.executemany(
+        """insert into catalog_titles (title_id, kind, series_id, season_number, episode_number, next_title_id, status,
+               name, synopsis, duration_ms, availability, seasons)
+           values ($1, $2, $3, $4, $5, $6, $7, 'A title', '', 888000, '[]', '[]')""",
+        named,
+    )
+
+    async def following(title_id: str) -> str | None:
+        return (await title_snapshot(postgres, TitleId(f"{run}-{title_id}"))).next_title_id
+
+    assert await following("one") == f"{run}-two"
+    assert await following("two") == f"{run}-tales-1"
+    assert await following("tales-1") == f"{run}-tales-3"
+    assert await following("tales-3") is None
+    await postgres.execute("update catalog_titles set status = 'published' where title_id = $1", f"{run}-gone")
+    assert await following("tales-3") == f"{run}-gone"
 
 
 # The scheduler

@@ -26,6 +26,8 @@ from infra.settings import Settings, environment_of_child
 COMMANDS: Final = "commands"
 QUERY_API: Final = "query-api"
 RELAY: Final = "relay"
+BILLING: Final = "billing"
+FAKE_PAYMENTS: Final = "fake-payments"
 STORES: Final = ("postgres", "cassandra", "redis")
 
 READY_WITHIN_S: Final = 60.0
@@ -45,7 +47,10 @@ def projections_of(store: str) -> str:
     return f"projections-{store}"
 
 
-STOP_ORDER: Final = ((COMMANDS,), (RELAY, QUERY_API, *(projections_of(store) for store in STORES)))
+STOP_ORDER: Final = (
+    (COMMANDS, BILLING),
+    (RELAY, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
+)
 """Who is asked to end first: what takes events in, then what carries and shows them."""
 NAMES: Final = tuple(name for wave in STOP_ORDER for name in wave)
 
@@ -179,28 +184,35 @@ def _stop_together(marks: Sequence[Mark], patience_s: float) -> None:
 
 
 def _processes(settings: Settings) -> Iterator[Process]:
-    ports = _ports(settings)
-    yield _process(settings, COMMANDS, (COMMANDS,), commands_port=next(ports))
-    yield _process(settings, QUERY_API, (QUERY_API,), query_port=next(ports))
-    yield _process(settings, RELAY, (RELAY,), probe_port=next(ports))
+    ports = dict(zip(NAMES, _ports(settings), strict=True))
+    provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
+    yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS])
+    yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API])
+    yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])
+    told = {"fake_payments_port": ports[FAKE_PAYMENTS], "commands_port": ports[COMMANDS]}
+    yield _process(settings, FAKE_PAYMENTS, (FAKE_PAYMENTS,), **told)
+    hasty = {"billing_poll_interval_s": 0.25, "billing_recheck_s": 1.0}
+    yield _process(settings, BILLING, (BILLING,), probe_port=ports[BILLING], payments_url=provider, **hasty)
     for store in STORES:
-        yield _process(settings, projections_of(store), ("projections", store), probe_port=next(ports))
+        name = projections_of(store)
+        yield _process(settings, name, ("projections", store), probe_port=ports[name])
 
 
 def _ports(settings: Settings) -> Iterator[int]:
-    """A port for each process: the configured one of the APIs, else a free one."""
-    configured = [getattr(settings, name) if name in settings.model_fields_set else None for name in _API_PORTS]
+    """A port for each of NAMES: the configured one of those that have one, else a free one."""
+    settable = {COMMANDS: "commands_port", QUERY_API: "query_port", FAKE_PAYMENTS: "fake_payments_port"}
+    configured = [
+        getattr(settings, settable[name]) if settable.get(name) in settings.model_fields_set else None for name in NAMES
+    ]
     taken = {port for port in configured if port is not None}
-    for port in (*configured, *[None] * (len(NAMES) - len(configured))):
+    for port in configured:
         chosen = port or free_port(settings.state_dir.absolute() / "processes", taken)
         taken.add(chosen)
         yield chosen
 
 
-_API_PORTS: Final = ("commands_port", "query_port")
-
-
-def _process(settings: Settings, name: str, arguments: tuple[str, ...], **port: int) -> Process:
+def _process(settings: Settings, name: str, arguments: tuple[str, ...], **told: float | str) -> Process:
+    """`told`: settings of this process alone, the first of them the port on which it answers."""
     environment = environment_of_child(
         state_dir=settings.state_dir.absolute(),
         keys_dir=settings.keys_path.absolute(),
@@ -209,10 +221,10 @@ def _process(settings: Settings, name: str, arguments: tuple[str, ...], **port: 
         cassandra_host=settings.cassandra_host,
         cassandra_port=settings.cassandra_port,
         redis_url=settings.redis_url,
-        **port,
+        **told,
     )
     log = settings.state_dir.absolute() / "logs" / f"{name}.log"
-    return Process(name, arguments, next(iter(port.values())), environment, log, _mark_path(settings, name))
+    return Process(name, arguments, int(next(iter(told.values()))), environment, log, _mark_path(settings, name))
 
 
 def _mark_path(settings: Settings, name: str) -> Path:
@@ -223,7 +235,7 @@ def _require_free(process: Process) -> None:
     if not is_free(process.port):
         raise ProcessFailed(
             f"Port {process.port}, which {process.name} is to listen on, is taken by another process. Stop that one, "
-            "or name another: PLAYHEAD_COMMANDS_PORT, PLAYHEAD_QUERY_PORT."
+            "or name another: PLAYHEAD_COMMANDS_PORT, PLAYHEAD_QUERY_PORT, PLAYHEAD_FAKE_PAYMENTS_PORT."
         )
 
 

@@ -130,6 +130,11 @@ def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after and retry_after.isdigit() else DEFAULT_PAUSE_S
 
 
+def account_of(profile_id: str) -> str:
+    """The account of a viewer, who has one to themselves; an id has at most 64 characters."""
+    return f"acc-of-{profile_id}"
+
+
 class Badges:
     """The access tokens of the demo's people, minted with the installation's development key."""
 
@@ -137,10 +142,11 @@ class Badges:
         self._tokens = Tokens(settings)
         self.editor = self._mint(subject="demo-editor", roles=("editor",))
         self.operator = self._mint(subject="demo-operator", roles=("operator",))
+        self.billing = self._mint(subject="demo-billing", roles=("billing",))
 
     def viewer(self, profile_id: str) -> str:
         """Of a viewer with an account of their own."""
-        return self._mint(subject=profile_id, account_id=f"account-of-{profile_id}", profile_id=profile_id)
+        return self._mint(subject=profile_id, account_id=account_of(profile_id), profile_id=profile_id)
 
     def _mint(self, **who: Any) -> str:
         return self._tokens.mint_access(Principal(**who))

@@ -9,12 +9,15 @@ from rich.table import Table
 
 from infra.settings import MIB, Settings
 from playhead.console import out, say
+from playhead.demo.accounts import Invoice
 from playhead.demo.comparison import MOST_SHOWN, Compared
 from playhead.demo.freshness import GIVEN_UP_S, Freshness
 from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
 from playhead.demo.ledger import AcknowledgedSession, Ledger
 from playhead.demo.reference import Rules
-from playhead.processes import COMMANDS, QUERY_API, Fleet
+from playhead.demo.subscriber import Subscriptions
+from playhead.fake_webhooks import Delivery
+from playhead.processes import COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet
 
 MOST_HISTORY: Final = 8
 _DEFAULT_STATE_DIR: Final = Settings.model_fields["state_dir"].default
@@ -48,6 +51,35 @@ def show_viewer(profile_id: str, rows: Sequence[Mapping[str, Any]], history: Seq
     out.print(table)
     if len(history) > MOST_HISTORY:
         say(f" ... and {len(history) - MOST_HISTORY} more")
+
+
+def show_subscriber(
+    subscription: Mapping[str, Any], invoices: Sequence[Invoice], entitlements: Mapping[str, Any]
+) -> None:
+    """An account's subscription, its invoices from the oldest on, and what it may watch, as the API returned them."""
+    account_id, plan = subscription["account_id"], subscription["plan"]
+    say(
+        f"\nGET /v1/accounts/{account_id}/subscription: {plan['name']}, {subscription['status']}, paid through "
+        f"{subscription['paid_through']}; access until {subscription['access_until']} if nothing more is paid."
+    )
+    say(f"GET /v1/accounts/{account_id}/invoices: {len(invoices)}, from the oldest on:")
+    table = Table("invoice", "reason", "status", "total", "given back", box=None)
+    for number, invoice in enumerate(invoices, start=1):
+        bill = invoice.bill
+        total, back = _money(bill.total_minor, bill.currency), _money(bill.refunded_minor, bill.currency)
+        table.add_row(str(number), bill.reason, bill.status, total, back if bill.refunded_minor else "")
+    out.print(table)
+    say(f"GET /v1/accounts/{account_id}/entitlements: {_entitled(entitlements)}.")
+
+
+def show_sold(subscriptions: Subscriptions, deliveries: Sequence[Delivery]) -> None:
+    """What was sold, and how badly the payment provider behaved meanwhile."""
+    steps = sum(map(len, subscriptions.taken.values()))
+    copies = len(deliveries) - len({delivery.event_id for delivery in deliveries})
+    say(
+        f"Sold: {len(subscriptions.parts)} accounts took {steps} steps ({subscriptions.resent} commands sent twice); "
+        f"the payment provider sent {len(deliveries)} webhooks, {copies} of them again."
+    )
 
 
 def show_processes(processes: Mapping[str, ProcessGauge]) -> None:
@@ -96,6 +128,23 @@ def _title(item: Mapping[str, Any]) -> str:
     return f"{item['series_name']} {item['season_number']}x{item['episode_number']:02} {item['title_name']}"
 
 
+def _entitled(entitlements: Mapping[str, Any]) -> str:
+    plan, titles = entitlements["subscription"], len(entitlements["titles"])
+    by_plan = "no subscription"
+    if plan is not None:
+        limits = plan["limits"]
+        by_plan = (
+            f"{limits['streams']} streams at a time, {limits['max_resolution']}, {limits['downloads']} downloads"
+            if plan["access"]
+            else f"nothing by the plan, which is {plan['status']}"
+        )
+    return f"{by_plan}; {titles} titles by themselves"
+
+
+def _money(minor: int, currency: str) -> str:
+    return f"{currency} {minor}" if currency == "KRW" else f"{currency} {minor // 100}.{minor % 100:02}"
+
+
 def _length(milliseconds: int) -> str:
     minutes, seconds = divmod(milliseconds // 1000, 60)
     return f"{minutes}:{seconds:02}"
@@ -107,7 +156,7 @@ def show_kept(fleet: Fleet) -> None:
     for name, what in ((COMMANDS, "commands API, documented"), (QUERY_API, "query API, documented")):
         say(f"  {fleet.url(name)}/docs  {what}")
     for name in fleet.processes:
-        say(f"  {fleet.url(name)}/metrics  {name}")
+        say(f"  {fleet.url(name)}/{'ready' if name == FAKE_PAYMENTS else 'metrics'}  {name}")
     state_dir = fleet.settings.state_dir
     command = "playhead" if state_dir == _DEFAULT_STATE_DIR else f"PLAYHEAD_STATE_DIR={state_dir} playhead"
     say(f"A token for a viewer: {command} token --account acc-1 --profile pro-1")

@@ -1,7 +1,7 @@
 """The course of an evening against processes that run: publish, play, catch up, compare."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,24 +12,34 @@ from infra.clock import monotonic_s, utc_now
 from infra.ids import new_id
 from playhead.console import say
 from playhead.demo import closing
+from playhead.demo.accounts import Accounts
 from playhead.demo.api import Api, Badges
+from playhead.demo.director import Director
 from playhead.demo.films import FILMS, MINUTE_MS
 from playhead.demo.freshness import Freshness
 from playhead.demo.gauges import Sampler
 from playhead.demo.held import Held
 from playhead.demo.ledger import Ledger
+from playhead.demo.parts import part_of
 from playhead.demo.player import EveningClock, Living, Viewer
 from playhead.demo.publishing import Catalog
 from playhead.demo.reckoning import CATCH_UP_WITHIN_S, Reckoning
 from playhead.demo.reference import Rules
 from playhead.demo.screen import Playing, show
 from playhead.demo.script import Script
+from playhead.demo.selling import Counter
+from playhead.demo.settlement import Settlement
 from playhead.demo.sitting import Title
-from playhead.processes import COMMANDS, QUERY_API, Fleet, projections_of
+from playhead.demo.subscriber import Subscriber, Subscriptions
+from playhead.processes import COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet, projections_of
 
 SHORTEST_MS: Final = 60 * MINUTE_MS
 """An evening is at least this long in simulated time, however few seconds it is played in."""
 SLOWEST_FACTOR: Final = 60
+MOST_SUBSCRIBERS: Final = 40
+SUBSCRIBED_BY: Final = 0.4
+"""Of the evening: by then every subscriber has arrived. The provider's outage follows, for at most OUTAGE_S."""
+OUTAGE_S: Final = 2.5
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,13 @@ class Course:
         self._query = Api(session, fleet.url(QUERY_API))
         self._patient_query = Api(session, fleet.url(QUERY_API), CATCH_UP_WITHIN_S)
         self._sampler = Sampler(fleet, self._ledger, session)
+        self._subscriptions = Subscriptions(
+            self._commands,
+            Accounts(self._query),
+            self._badges,
+            Counter(self._commands, self._badges, self._run_id),
+            Director(session, fleet.url(FAKE_PAYMENTS), fleet.settings),
+        )
 
     async def run(self) -> bool:
         """From the first title to the comparison; whether every view holds what was acknowledged."""
@@ -68,6 +85,7 @@ class Course:
         titles = await catalog.publish()
         await catalog.shown(self._query)
         say(f"Published {len(FILMS)} films and a series of {len(titles) - len(FILMS)} episodes; all can be found.")
+        await self._subscriptions.counter.open(titles)
         if not await self._sampler.settled():
             say("A store is still behind on what was there before; freshness will show it.")
         freshness = await self._play(titles)
@@ -75,13 +93,18 @@ class Course:
         reckoning = Reckoning(self._ledger, catalog, held, Rules.of(self._fleet.settings))
         ended_s = monotonic_s()
         behind = await reckoning.wait_for_stores(self._patient_query, self._badges)
+        settlement = Settlement(self._subscriptions)
+        unsettled = await settlement.settled()
         say(f"The evening is over. Every store was waited for: {monotonic_s() - ended_s:.1f} s. Comparing ...")
-        views = await reckoning.compare(began_at)
+        views = [*await reckoning.compare(began_at), *settlement.compare()]
         await self._show_viewer(held)
+        await self._show_subscriber()
         closing.show_played(self._ledger, freshness)
+        closing.show_sold(self._subscriptions, (await self._subscriptions.director.webhooks()).tried)
         self._sampler.sample_memory()
         closing.show_processes(self._sampler.gauges.processes)
-        return closing.show_comparison(views, [*behind, *self._ledger.refused])
+        refused = [*behind, *([unsettled] if unsettled else []), *self._ledger.refused, *self._subscriptions.refused]
+        return closing.show_comparison(views, refused)
 
     async def _play(self, titles: list[Title]) -> Freshness:
         """Returns when every viewer has stopped and the last report was answered."""
@@ -100,6 +123,7 @@ class Course:
                 clock.until(clock.length_ms),
                 freshness.probe(titles),
                 self._kill_in_the_middle(clock),
+                self._sell(viewers, clock),
                 *(
                     viewer.spend_the_evening(Script(number, titles, clock.length_ms, plan.seed))
                     for number, viewer in enumerate(viewers)
@@ -113,6 +137,32 @@ class Course:
             name = projections_of(self._plan.kill)
             pid = await asyncio.to_thread(self._fleet.kill, name)
             say(f"SIGKILL to {name}, process {pid}")
+
+    async def _sell(self, viewers: Sequence[Viewer], clock: EveningClock) -> None:
+        """Returns when every subscriber has done all of their part."""
+        count = min(len(viewers), MOST_SUBSCRIBERS)
+
+        async def subscribe(number: int) -> None:
+            subscriber = Subscriber(number, viewers[number].profile_id, part_of(number), self._subscriptions)
+            await clock.until(int(clock.length_ms * SUBSCRIBED_BY * number / count))
+            await subscriber.play()
+
+        async def be_away() -> None:
+            await clock.until(int(clock.length_ms * SUBSCRIBED_BY))
+            await self._subscriptions.director.outage(min(OUTAGE_S, self._plan.seconds / 4))
+
+        await asyncio.gather(be_away(), *(subscribe(number) for number in range(count)))
+
+    async def _show_subscriber(self) -> None:
+        """The account whose part comes first, which changes its plan."""
+        shared = self._subscriptions
+        account_id = next(iter(shared.parts))
+        badge = shared.badges.billing
+        subscription = await shared.accounts.subscription(account_id, badge)
+        invoices = await shared.accounts.invoices(account_id, badge)
+        entitlements = await shared.accounts.shown(account_id, badge)
+        if subscription is not None:
+            closing.show_subscriber(subscription, invoices, entitlements)
 
     async def _show_viewer(self, held: Held) -> None:
         profile_id = closing.most_interesting(self._ledger, Rules.of(self._fleet.settings))

@@ -83,7 +83,7 @@ def _with_processes(settings: Settings, undo: ExitStack) -> Fleet:
         say(f"{name}: ended, it was left from an earlier demo")
     fleet = Fleet(settings, say)
     undo.callback(_end_processes, fleet)
-    say("Starting commands, query-api, relay and the projections of three stores ...")
+    say("Starting commands, query-api, relay, billing, a fake payment provider and the projections of three stores ...")
     fleet.start()
     return fleet
 

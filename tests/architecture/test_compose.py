@@ -15,6 +15,9 @@ SERVERS = {"kafka", "scylla", "postgres", "valkey"}
 PROCESSES = {
     "commands": ["playhead", "commands"],
     "relay": ["playhead", "relay"],
+    "billing": ["playhead", "billing"],
+    "scheduler": ["playhead", "scheduler"],
+    "fake-payments": ["playhead", "fake-payments", "--webhook-url", "http://commands:8000/v1/payments/webhooks"],
     "projections-postgres": ["playhead", "projections", "postgres"],
     "projections-cassandra": ["playhead", "projections", "cassandra"],
     "projections-redis": ["playhead", "projections", "redis"],
@@ -89,7 +92,8 @@ def test_everything_but_the_migration_has_a_health_check_and_comes_back(name: st
 
 @pytest.mark.parametrize("name", sorted(PROCESSES))
 def test_a_process_is_probed_where_it_listens(name: str) -> None:
-    port = {"commands": "8000", "query-api": "8001"}.get(name) or environment(name)["PLAYHEAD_PROBE_PORT"]
+    served = {"commands": "8000", "query-api": "8001", "fake-payments": "8090"}
+    port = served.get(name) or environment(name)["PLAYHEAD_PROBE_PORT"]
 
     assert healthcheck(name) == ["CMD", "playhead", "health", f"http://127.0.0.1:{port}"]
     assert environment(name)["PLAYHEAD_HOST"] == "0.0.0.0"
@@ -132,7 +136,12 @@ def test_volumes_are_declared_and_used() -> None:
     used = {volume for _, volume in mounts()}
 
     assert used == mapping(compose()["volumes"]).keys()
-    assert {name for name, volume in mounts() if volume == "keys"} == {"commands", "query-api"}
+    assert {name for name, volume in mounts() if volume == "keys"} == {
+        "commands",
+        "query-api",
+        "billing",
+        "fake-payments",
+    }
 
 
 @every_service

@@ -34,6 +34,15 @@ VIEWS = {
     "continue_watching",
     "catalog_titles",
     "dead_letters",
+    "subscriptions",
+    "subscription_invoices",
+    "subscription_transactions",
+    "charged_once",
+    "payment_webhooks",
+    "money_EUR",
+    "money_USD",
+    "money_KRW",
+    "entitlements",
 }
 LINE = re.compile(r"^ *(\w+) .* (\d+) +(\d+) +(yes|NO) *$", re.MULTILINE)
 ADDRESS = re.compile(r"^  (http://\S+)", re.MULTILINE)
@@ -93,7 +102,7 @@ def test_a_killed_projection_loses_nothing_and_what_is_kept_runs_until_it_is_tak
     assert "SIGKILL to projections-postgres" in done.stdout
     assert "projections-postgres had ended: started again" in done.stdout
     addresses = ADDRESS.findall(done.stdout)
-    assert len(addresses) == 8
+    assert len(addresses) == 10
     assert all(answers(address) for address in addresses)
     down = playhead(state_dir, "down")
     assert "commands: stopped" in down.stdout

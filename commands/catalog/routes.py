@@ -45,14 +45,14 @@ SeasonNumberPath = Annotated[int, Path(ge=0, le=10_000)]
 
 
 @router.post("/movies", status_code=201, responses=errors.refused_by(*OF_DETAILS))
-async def publish_movie(body: MovieBody, response: Response, opened: Opened, asked: Asked) -> Recorded:
+async def publish_movie(body: MovieBody, response: Response, opened: Opened, asked: AskedWithKey) -> Recorded:
     """Publish a film: it can be found, and played inside its availability windows."""
     command = PublishNewTitle(title_id=TitleId(new_id()), kind=Kind.MOVIE, details=body.details())
     return await answer(opened, response, command, asked)
 
 
 @router.post("/series", status_code=201, responses=errors.refused_by(*OF_DETAILS))
-async def publish_series(body: SeriesBody, response: Response, opened: Opened, asked: Asked) -> Recorded:
+async def publish_series(body: SeriesBody, response: Response, opened: Opened, asked: AskedWithKey) -> Recorded:
     """Publish a series; seasons and episodes follow."""
     command = PublishNewTitle(title_id=TitleId(new_id()), kind=Kind.SERIES, details=body.details())
     return await answer(opened, response, command, asked)
@@ -64,7 +64,7 @@ async def publish_series(body: SeriesBody, response: Response, opened: Opened, a
     responses=errors.refused_by(*OF_SERIES, refusals.SeasonNumberTaken),
 )
 async def add_season(
-    series_id: SeriesIdPath, body: SeasonBody, response: Response, opened: Opened, asked: Asked
+    series_id: SeriesIdPath, body: SeasonBody, response: Response, opened: Opened, asked: AskedWithKey
 ) -> Recorded:
     """Give a series a season. Adding the same season again changes nothing."""
     command = AddSeason(series_id=series_id, season_number=body.season_number, name=body.name, texts=body.localized())
@@ -79,7 +79,7 @@ async def add_season(
     ),
 )
 async def publish_episode(
-    series_id: SeriesIdPath, body: EpisodeBody, response: Response, opened: Opened, asked: Asked
+    series_id: SeriesIdPath, body: EpisodeBody, response: Response, opened: Opened, asked: AskedWithKey
 ) -> Recorded:
     """Publish an episode into a season of the series."""
     command = PublishNewTitle(

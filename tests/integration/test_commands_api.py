@@ -76,7 +76,8 @@ async def film(postgres: Pool) -> str:
 
 
 def by(live: Settings, principal: Principal) -> dict[str, str]:
-    return {"Authorization": f"Bearer {Tokens(live).mint_access(principal)}"}
+    """The headers of a request that is sent once."""
+    return {"Authorization": f"Bearer {Tokens(live).mint_access(principal)}", "Idempotency-Key": str(uuid4())}
 
 
 async def start(client: httpx.AsyncClient, live: Settings, film: str, **body: Any) -> httpx.Response:
@@ -162,13 +163,16 @@ async def test_a_series_is_built_up_and_a_stale_editor_is_told(client: httpx.Asy
     season = {"season_number": 1, "name": "Season 1"}
     episode = {**MOVIE, "season_number": 1, "episode_number": 1}
     path = f"/v1/catalog/series/{series}"
-    assert problem(await client.post(f"{path}/episodes", json=episode, headers=headers)) == (409, "season-unknown")
-    assert (await client.post(f"{path}/seasons", json=season, headers=headers)).json()["version"] == 2
-    assert (await client.post(f"{path}/seasons", json=season, headers=headers)).json()["events"] == []
-    stale = {**headers, "If-Match": '"1"'}
-    assert problem(await client.post(f"{path}/episodes", json=episode, headers=stale)) == (412, "version-conflict")
-    assert (await client.post(f"{path}/episodes", json=episode, headers=headers)).status_code == 201
-    taken = await client.post(f"{path}/episodes", json=episode, headers=headers)
+
+    async def post(what: str, body: dict[str, Any], **more: str) -> httpx.Response:
+        return await client.post(f"{path}/{what}", json=body, headers={**by(live, EDITOR), **more})
+
+    assert problem(await post("episodes", episode)) == (409, "season-unknown")
+    assert (await post("seasons", season)).json()["version"] == 2
+    assert (await post("seasons", season)).json()["events"] == []
+    assert problem(await post("episodes", episode, **{"If-Match": '"1"'})) == (412, "version-conflict")
+    assert (await post("episodes", episode)).status_code == 201
+    taken = await post("episodes", episode)
     assert problem(taken) == (409, "episode-number-taken")
 
 
@@ -203,6 +207,19 @@ async def test_a_movie_of_the_wrong_shape_is_refused(
 ) -> None:
     reply = await client.post("/v1/catalog/movies", json={**MOVIE, **changes}, headers=by(live, EDITOR))
     assert problem(reply) == refusal
+
+
+@pytest.mark.parametrize("path", ["movies", "series", "series/s/seasons", "series/s/episodes", "titles"])
+async def test_a_command_that_could_not_be_recognised_again_is_refused(
+    client: httpx.AsyncClient, live: Settings, path: str
+) -> None:
+    wanted = {"movies": MOVIE, "series": {k: MOVIE[k] for k in ("name", "synopsis", "maturity")}}
+    wanted |= {"series/s/seasons": {"season_number": 1, "name": "S"}, "titles": {**MOVIE, "kind": "movie"}}
+    wanted["series/s/episodes"] = {**MOVIE, "season_number": 1, "episode_number": 1}
+    headers = by(live, EDITOR)
+    del headers["Idempotency-Key"]
+    reply = await client.post(f"/v1/catalog/{path}", json=wanted[path], headers=headers)
+    assert problem(reply) == (400, "idempotency-key-missing")
 
 
 async def test_only_editors_publish(client: httpx.AsyncClient, live: Settings) -> None:

@@ -21,18 +21,26 @@ async def connect_pool(settings: Settings, *, size: int | None = None, synchrono
     """A pool that connects when it is first used, so that a process starts while Postgres is away.
 
     Without synchronous_commit a crash of Postgres may lose the last commits, each wholly: only for what is redone.
+
+    Nobody may leave anything in a session but its transaction, which is rolled back if it was left open: setting back
+    all else each time that a connection is returned would cost every read and every command a round trip.
     """
     return await asyncpg.create_pool(
         settings.postgres_dsn,
         min_size=0,
         max_size=size or settings.postgres_pool_max,
         command_timeout=settings.query_timeout_s,
+        reset=_leave_as_it_is,
         server_settings={
             "application_name": "playhead",
             "jit": "off",
             **({} if synchronous_commit else {"synchronous_commit": "off"}),
         },
     )
+
+
+async def _leave_as_it_is(_: object) -> None:
+    pass
 
 
 async def migrate(settings: Settings) -> None:

@@ -113,8 +113,10 @@ class Relay:
             if self._now_s() >= share_out_at_s:
                 await self._share_out()
                 share_out_at_s = self._now_s() + self._settings.relay_lease_s / 3
-            if not await self._produce_round(producer):
-                await self._pause(self._settings.relay_poll_interval_s)
+            began_s = self._now_s()
+            if await self._produce_round(producer) < self._settings.relay_batch_rows:
+                # A round for one row costs as much as for hundreds: unless a partition had a full batch, let some come.
+                await self._pause(began_s + self._settings.relay_poll_interval_s - self._now_s())
 
     async def _share_out(self) -> None:
         positions = await self._leases.share_out()
@@ -134,14 +136,16 @@ class Relay:
             taken[place.partition].tails[place.topic] = position
 
     async def _produce_round(self, producer: AIOKafkaProducer) -> int:
-        """Produce the next rows of every leased partition that has some; how many partitions had. While Kafka
-        acknowledges those of one partition, those of another are read.
+        """Produce the next rows of every leased partition that has some; how many the one with the most had. While
+        Kafka acknowledges those of one partition, those of another are read.
         """
         behind = await self._behind()
         async with asyncio.timeout(self._settings.produce_timeout_s), asyncio.TaskGroup() as tasks:
             producing = [tasks.create_task(self._produce_next(leased, producer)) for leased in behind]
-        await self._advance({leased.partition: task.result() for leased, task in zip(behind, producing, strict=True)})
-        return len(behind)
+        positions = {leased.partition: task.result() for leased, task in zip(behind, producing, strict=True)}
+        most = max((positions[leased.partition] - leased.position for leased in behind), default=0)
+        await self._advance(positions)
+        return most
 
     async def _produce_next(self, leased: Leased, producer: AIOKafkaProducer) -> int:
         """Produce a partition's next rows; the position of the last, once Kafka has acknowledged all."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from tests.benchmarks import freshness, ingest, projector, relay
+from tests.benchmarks import append, eventsourcing, freshness, ingest, projector, reads, relay
 from tests.benchmarks.bench import Bench, opened
 from tests.benchmarks.results import Line, show
 
@@ -23,6 +23,9 @@ class Name(StrEnum):
     PROJECTOR = "projector"
     RELAY = "relay"
     FRESHNESS = "freshness"
+    APPEND = "append"
+    EVENTSOURCING = "eventsourcing"
+    READS = "reads"
 
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
@@ -31,6 +34,9 @@ BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
     Name.PROJECTOR: projector.run,
     Name.RELAY: relay.run,
     Name.FRESHNESS: freshness.run,
+    Name.APPEND: append.run,
+    Name.EVENTSOURCING: eventsourcing.run,
+    Name.READS: reads.run,
 }
 
 

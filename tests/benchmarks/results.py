@@ -31,11 +31,16 @@ def at_most(what: str, unit: str, ours: list[float], bare: list[float], goal: fl
     )
 
 
-def at_least(what: str, unit: str, ours: list[float], bare: list[float], goal: float) -> Line:
+def at_least(what: str, unit: str, ours: list[float], bare: list[float], goal: float | None) -> Line:
     """A rate beside the bare one, run by run: the median of the ratios counts."""
     ratio = median(a / b for a, b in zip(ours, bare, strict=True))
     return Line(
-        f"{what}, {unit}", f"{median(ours):,.0f}", f"{median(bare):,.0f}", f"{ratio:.2f}", f">= {goal:g}", ratio >= goal
+        f"{what}, {unit}",
+        f"{median(ours):,.0f}",
+        f"{median(bare):,.0f}",
+        f"{ratio:.2f}",
+        "" if goal is None else f">= {goal:g}",
+        None if goal is None else ratio >= goal,
     )
 
 

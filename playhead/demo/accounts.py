@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.positions import Position
-from playhead.demo.api import Api
+from playhead.demo.api import Api, NotTaken
 from playhead.demo.bills import Account, Bill, Entitled, Plan
 
 OK: Final = 200
@@ -85,9 +85,10 @@ class Accounts:
     async def subscription(
         self, account_id: str, badge: str, positions: Iterable[Position] = ()
     ) -> dict[str, Any] | None:
-        """The subscription as the API returns it."""
+        """The subscription as the API returns it; None for an account that never had one. Raises NotTaken."""
         reply = await self._query.get(f"/v1/accounts/{account_id}/subscription", badge, positions)
-        assert reply.status in (OK, NOT_FOUND), f"{reply.status} {reply.body!r}"
+        if reply.status not in (OK, NOT_FOUND):
+            raise NotTaken(f"the subscription of {account_id}: {reply.status} {reply.body.decode(errors='replace')}")
         return reply.json() if reply.status == OK else None
 
     async def _plan(self, account_id: str, badge: str, positions: Iterable[Position] = ()) -> Plan | None:

@@ -72,13 +72,15 @@ def show_subscriber(
     say(f"GET /v1/accounts/{account_id}/entitlements: {_entitled(entitlements)}.")
 
 
-def show_sold(subscriptions: Subscriptions, deliveries: Sequence[Delivery]) -> None:
+def show_sold(subscriptions: Subscriptions, deliveries: Sequence[Delivery], outcomes: Counter[str]) -> None:
     """What was sold, and how badly the payment provider behaved meanwhile."""
     steps = sum(map(len, subscriptions.taken.values()))
     copies = len(deliveries) - len({delivery.event_id for delivery in deliveries})
     say(
         f"Sold: {len(subscriptions.parts)} accounts took {steps} steps ({subscriptions.resent} commands sent twice); "
-        f"the payment provider sent {len(deliveries)} webhooks, {copies} of them again."
+        f"the payment provider took {outcomes.total()} requests, answered {outcomes['503']} of them with 503 and "
+        f"lost {outcomes['no_reply'] + outcomes['500']} of its replies; it sent {len(deliveries)} webhooks, {copies} "
+        "of them again."
     )
 
 

@@ -100,7 +100,8 @@ class Course:
         await self._show_viewer(held)
         await self._show_subscriber()
         closing.show_played(self._ledger, freshness)
-        closing.show_sold(self._subscriptions, (await self._subscriptions.director.webhooks()).tried)
+        webhooks = await self._subscriptions.director.webhooks()
+        closing.show_sold(self._subscriptions, webhooks.tried, await self._sampler.payment_outcomes())
         self._sampler.sample_memory()
         closing.show_processes(self._sampler.gauges.processes)
         refused = [*behind, *([unsettled] if unsettled else []), *self._ledger.refused, *self._subscriptions.refused]

@@ -9,6 +9,7 @@ import msgspec
 from infra.payments.keys import PaymentKeys
 from infra.payments.rules import Rule
 from infra.settings import Settings
+from playhead.demo.api import NotTaken
 from playhead.fake_control import Deliveries, Everything, Rules
 
 AWAY: Final = Rule(on="any", unavailable=True, retry_after_s=1)
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 
 class Director:
-    """At the provider's /control routes."""
+    """At the provider's /control routes. Every method raises NotTaken."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, settings: Settings) -> None:
         self._session = session
@@ -60,11 +61,16 @@ class Director:
     async def _direct(self) -> None:
         async with self._one_at_a_time:
             rules = [AWAY] * self._away + list(self._rules.values())
-            body = msgspec.json.encode(Rules(rules))
-            async with self._session.post(f"{self._url}/control/rules", data=body, headers=self._headers) as reply:
-                reply.raise_for_status()
+            await self._ask("POST", "/control/rules", msgspec.json.encode(Rules(rules)))
 
     async def _get(self, path: str, shape: type[T]) -> T:
-        async with self._session.get(self._url + path, headers=self._headers) as reply:
-            reply.raise_for_status()
-            return msgspec.json.decode(await reply.read(), type=shape)
+        return msgspec.json.decode(await self._ask("GET", path), type=shape)
+
+    async def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        url = self._url + path
+        try:
+            async with self._session.request(method, url, data=body, headers=self._headers) as reply:
+                reply.raise_for_status()
+                return await reply.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NotTaken(f"the fake payment provider at {url} did not answer: {error!r}") from error

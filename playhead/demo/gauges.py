@@ -1,6 +1,8 @@
 """What the live view shows, sampled once in a while: throughput, each store's lag, and what the processes hold."""
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,13 +13,14 @@ import psutil
 from infra.clock import monotonic_s
 from infra.settings import MIB
 from playhead.demo.ledger import Ledger
-from playhead.processes import STORES, Fleet, projections_of
+from playhead.processes import BILLING, STORES, Fleet, projections_of
 
 SAMPLE_INTERVAL_S: Final = 1.0
 METRICS_TIMEOUT_S: Final = 1.0
 SETTLED_WITHIN_S: Final = 30.0
 SETTLE_POLL_S: Final = 0.2
 LAG: Final = "playhead_projection_lag_records{"
+PAYMENT_REQUESTS: Final = re.compile(r'playhead_payment_requests_total{.*outcome="(\w+)".*} (\S+)')
 MOST_MEMORY_BYTES: Final = 200 * MIB
 """What a Python process may hold."""
 DEMO: Final = "demo (all viewers)"
@@ -77,6 +80,10 @@ class Sampler:
         own = psutil.Process()
         self._note(DEMO, own.pid, own.memory_info().rss, 0)
 
+    async def payment_outcomes(self) -> Counter[str]:
+        """How the payment provider answered billing: tries by status, and by no_reply."""
+        return outcomes_of(await self._metrics(BILLING) or [])
+
     def _sample_rates(self) -> None:
         now = (monotonic_s(), self._ledger.reports, self._ledger.acknowledged)
         passed_s = now[0] - self._before[0]
@@ -90,10 +97,14 @@ class Sampler:
         self.gauges.processes[name] = ProcessGauge(pid, rss_bytes, most_bytes, restarts)
 
     async def _lag(self, store: str) -> int | None:
-        url = f"{self._fleet.url(projections_of(store))}/metrics"
+        metrics = await self._metrics(projections_of(store))
+        return None if metrics is None else lag_of(metrics)
+
+    async def _metrics(self, process: str) -> list[str] | None:
+        url = f"{self._fleet.url(process)}/metrics"
         try:
             async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=METRICS_TIMEOUT_S)) as response:
-                return lag_of((await response.text()).splitlines())
+                return (await response.text()).splitlines()
         except (aiohttp.ClientError, TimeoutError):
             return None
 
@@ -104,3 +115,12 @@ def lag_of(metrics: Iterable[str]) -> int | None:
     """
     lags = [float(line.rpartition(" ")[2]) for line in metrics if line.startswith(LAG)]
     return int(sum(lags)) if lags else None
+
+
+def outcomes_of(metrics: Iterable[str]) -> Counter[str]:
+    """Tries of requests to the payment provider by their outcome, out of billing's metrics."""
+    outcomes: Counter[str] = Counter()
+    for line in metrics:
+        if found := PAYMENT_REQUESTS.match(line):
+            outcomes[found[1]] += int(float(found[2]))
+    return outcomes

@@ -36,6 +36,9 @@ class Stream:
         self.place = ""
         for row in rows:
             self._take(row)
+        if self.events:  # rows end with the last of them
+            topic = topic_of(self.events[-1].envelope.type).name
+            self.place = str(Position(topic, partition, int(rows[-1]["place"])))
 
     def _take(self, row: asyncpg.Record) -> None:
         self.version = row["version"]
@@ -44,7 +47,6 @@ class Stream:
             self.place = row["place"]
         else:
             self.events.append(REGISTRY.decode(row["body"]))
-            self.place = str(Position(topic_of(self.events[-1].envelope.type).name, self.partition, int(row["place"])))
 
 
 class Appended(NamedTuple):

@@ -39,9 +39,8 @@ class RedisReads:
             batch = self._batch = _Batch(self._client, after=batch.replies if batch else None)
         place = len(batch.commands)
         batch.commands.append((command, key))
-        reply = (await asyncio.shield(batch.replies))[
-            place
-        ]  # one request that goes away does not take the others along
+        replies = await asyncio.shield(batch.replies)  # one request that goes away does not take the others along
+        reply = replies[place]
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -59,9 +58,11 @@ class _Batch:
         self.replies: asyncio.Task[list[object]] = asyncio.create_task(self._send(client, before))
 
     async def _send(self, client: Redis, before: "asyncio.Task[list[object]] | None") -> list[object]:
-        if before is not None:
-            await before
-        self.sent = True
+        try:
+            if before is not None:
+                await before
+        finally:
+            self.sent = True  # nothing joins it any more, failed or not
         if len(self.commands) == 1:
             return [await client.execute_command(*self.commands[0])]  # type: ignore[no-untyped-call]
         pipeline = client.pipeline(transaction=False)

@@ -38,6 +38,7 @@ class Table:
 
     def __init__(self, view: KeyedView[Any, str]) -> None:
         self.name = view.name
+        self._view = view
         fields = msgspec.structs.fields(view.row)
         self.columns = {field.name: column_type(field.type) for field in fields}
         self._json = {
@@ -48,6 +49,14 @@ class Table:
         self._make: Callable[..., msgspec.Struct] = _positional(view.row)
         statements = _list_statements(view) if isinstance(view, ListView) else _statements(view.name, self.columns)
         self.select, self.upsert, self.delete = statements
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """The columns that the table must have, by type: those of its rows, or of a list's items beside their key."""
+        if not isinstance(self._view, ListView):
+            return self.columns
+        key = self._view.row.__struct_fields__[0]
+        return {key: self.columns[key], **_item_columns(self._view)}
 
     def row_of(self, record: asyncpg.Record) -> msgspec.Struct:
         """A row as its view knows it."""
@@ -85,12 +94,16 @@ def _statements(name: str, columns: dict[str, str]) -> tuple[str, str, str]:
     return select, upsert, f"delete from {name} where {key} = any($1::text[])"
 
 
+def _item_columns(view: ListView[Any]) -> dict[str, str]:
+    return {field.name: column_type(field.type) for field in msgspec.structs.fields(view.item)}
+
+
 def _list_statements(view: ListView[Any]) -> tuple[str, str, str]:
     """Each changed list is written anew. Its old records go in the same statement, which works because no record has
     a key that an old and a new one could share: theirs are numbers that Postgres gives.
     """
     key, items = view.row.__struct_fields__
-    columns = {field.name: column_type(field.type) for field in msgspec.structs.fields(view.item)}
+    columns = _item_columns(view)
     names = ", ".join(f'"{column}"' for column in columns)
     typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     pairs = ", ".join(f"'{column}', \"{column}\"" for column in columns)

@@ -259,8 +259,8 @@ async def test_a_player_is_told_what_follows(postgres: Pool) -> None:
     ]
     await postgres.executemany(
         """insert into catalog_titles (title_id, kind, series_id, season_number, episode_number, next_title_id, status,
-               name, synopsis, duration_ms, availability, seasons)
-           values ($1, $2, $3, $4, $5, $6, $7, 'A title', '', 888000, '[]', '[]')""",
+               name, synopsis, duration_ms, availability, seasons, published_at)
+           values ($1, $2, $3, $4, $5, $6, $7, 'A title', '', 888000, '[]', '[]', now())""",
         named,
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis.exceptions
@@ -46,3 +47,34 @@ async def test_reads_that_fail_do_not_fail_those_that_come_after(reads: RedisRea
         with pytest.raises(redis.exceptions.TimeoutError):
             await reads.values("key")
         assert monotonic_s() - began_s >= TIMEOUT_S / 2  # it was asked, and waited for
+
+
+class FlakyRedis:
+    """Answers when it is told to, or says that it is away."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def execute_command(self, *_: str) -> list[bytes]:
+        self.asked.set()
+        await self.answer.wait()
+        if self.away:
+            raise redis.exceptions.ConnectionError("away")
+        return [b"row"]
+
+
+async def test_reads_behind_a_failed_one_fail_with_it_and_the_next_is_asked_anew() -> None:
+    client: Any = FlakyRedis()
+    reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
+    first = asyncio.create_task(reads.values("a"))
+    await client.asked.wait()
+    behind = asyncio.create_task(reads.values("b"))
+    await asyncio.sleep(0)
+    client.answer.set()
+    for failed in (first, behind):
+        with pytest.raises(redis.exceptions.ConnectionError):
+            await failed
+    client.away = False
+    assert await reads.values("c") == [b"row"]

@@ -24,6 +24,9 @@ from tests.commands.catalog.importing.examples import episode, film, series
 
 pytestmark = pytest.mark.integration
 
+SOME_LINES_NOTED = 2_000
+"""Bytes of a state file that is begun and not ended."""
+
 
 @pytest.fixture
 def run() -> str:
@@ -168,8 +171,8 @@ async def test_an_import_that_is_killed_goes_on_and_does_nothing_twice(
     killed = await asyncio.create_subprocess_exec(*command, env=environment)
     state = beside(file, ".state")
     async with asyncio.timeout(20):
-        while not state.exists():
-            await asyncio.sleep(0.02)
+        while not state.exists() or state.stat().st_size < SOME_LINES_NOTED:
+            await asyncio.sleep(0.002)
     os.kill(killed.pid, signal.SIGKILL)
     assert await killed.wait() == -signal.SIGKILL
     went_on = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE)

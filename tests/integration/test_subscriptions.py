@@ -243,16 +243,21 @@ async def test_two_years_of_a_subscriber_with_declines_and_plan_changes(stack: S
         (stack.now + 400 * DAY, "pause", {"until": (stack.now + 430 * DAY).isoformat()}),
         (stack.now + 500 * DAY, "change-plan", {"plan_id": premium, "period": "year"}),
     ]
-    await stack.director.rule(Rule(decline_code="insufficient_funds", share=0.25), seed=3)
+    # Two charges fail after the start and after each change: within the grace, and never the one that a change waits
+    # for.
+    twice_declined = Rule(account_id=me, decline_code="insufficient_funds", times=2)
+    await stack.director.rule(twice_declined, seed=3)
     while (due := await _next_due(stack, me)) is not None and due < until:
         if changes and changes[0][0] <= due:
             at, what, body = changes.pop(0)
             stack.now = max(at, stack.now)
             reply = await stack.post(f"/v1/subscriptions/{me}/{what}", body, viewer(me))
             assert reply.status_code == 200, reply.text
+            await asyncio.gather(stack.bill(), stack.bill())
+            await stack.director.rule(twice_declined, seed=3)
         else:
             stack.now = max(due, stack.now)
-        await asyncio.gather(stack.bill(), stack.bill())
+            await asyncio.gather(stack.bill(), stack.bill())
     assert changes == []
 
     account = f"/v1/accounts/{me}"

@@ -2,7 +2,6 @@
 tag.
 """
 
-from pathlib import Path
 from typing import TypeAlias
 
 import redis.asyncio
@@ -12,7 +11,6 @@ from redis.backoff import NoBackoff
 from infra.settings import Settings
 
 Redis: TypeAlias = "redis.asyncio.Redis"
-LUA = Path(__file__).parent / "lua"
 
 
 def connect(settings: Settings) -> Redis:

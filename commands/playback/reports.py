@@ -10,20 +10,17 @@ from enum import StrEnum
 
 import msgspec
 
+from commands.playback.recording import recorded
 from commands.playback.refusals import ReportEmpty, ReportInvalid, ReportMalformed, ReportTooLarge
 from events import playback
-from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, Event, encode
+from events.envelope import Context, Event
 from events.playback import EVENT_OF, AnyReport, Report, SessionSnapshot
-from events.registry import dataschema_of, type_of
 from events.types import Count, Instant, PositionMs
 from infra.settings import Settings
 
-SOURCE = "/playback"
 NUL_ESCAPE = rb"\u0000"
 
-_WIRE: dict[type[Report], tuple[Callable[..., Event], str, str]] = {
-    report: (event, type_of(event), dataschema_of(type_of(event))) for report, event in EVENT_OF.items()
-}
+_EVENT_OF: dict[type[Report], Callable[..., Event]] = dict(EVENT_OF)  # each takes the report of its own type
 
 
 class Status(StrEnum):
@@ -226,22 +223,6 @@ def _adjusted(report: AnyReport) -> Result:
 def _body(
     report: AnyReport, session: SessionSnapshot, context: Context, at: datetime, now: datetime, adjusted: bool
 ) -> bytes:
-    event_class, type_name, dataschema = _WIRE[type(report)]
-    return encode(
-        Envelope(
-            specversion=SPEC_VERSION,
-            id=f"{session.session_id}:{report.seq}",
-            source=SOURCE,
-            type=type_name,
-            subject=session.session_id,
-            time=at,
-            recordedtime=now,
-            datacontenttype=DATA_CONTENT_TYPE,
-            dataschema=dataschema,
-            partitionkey=session.profile_id,
-            correlationid=context.correlation_id,
-            traceparent=context.traceparent,
-            principal=context.principal,
-            data=event_class(session=session, report=report, time_adjusted=adjusted),
-        )
-    )
+    event = _EVENT_OF[type(report)](session=session, report=report, time_adjusted=adjusted)
+    event_id = f"{session.session_id}:{report.seq}"
+    return recorded(event, session, context, event_id=event_id, at=at, taken_at=now)

@@ -9,19 +9,16 @@ from datetime import datetime, timedelta
 from commands.dependencies import Resources
 from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.leases import CLAIMED
+from commands.playback.recording import recorded
 from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted
-from commands.playback.reports import SOURCE
 from commands.playback.titles import title_snapshot
-from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, encode
+from events.envelope import Context
 from events.playback import PlaybackStarted, SessionSnapshot
-from events.registry import dataschema_of, type_of
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
 from infra.ids import new_id
 from infra.positions import Position
 from infra.tokens import Principal
-
-TYPE = type_of(PlaybackStarted)
 
 
 async def start_playback(
@@ -36,8 +33,10 @@ async def start_playback(
         raise SessionAlreadyStarted(
             f"session {session.session_id} is {state}; start a new one under a new id", members={"state": state}
         )
-    recorded = _recorded(session, body.start_position_ms, context)
-    position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [recorded])
+    started = PlaybackStarted(session=session, start_position_ms=body.start_position_ms)
+    at = session.started_at
+    event = recorded(started, session, context, event_id=session.session_id, at=at, taken_at=at)
+    position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
     await opened.leases.confirm(session.session_id)
     return _reply(opened, session), position
 
@@ -52,27 +51,6 @@ async def _session(opened: Resources, body: StartBody, caller: Principal) -> Ses
         started_at=opened.clock(),
         title=await title_snapshot(opened.pool, TitleId(body.title_id)),
         device=body.device.value_object(),
-    )
-
-
-def _recorded(session: SessionSnapshot, start_position_ms: int, context: Context) -> bytes:
-    return encode(
-        Envelope(
-            specversion=SPEC_VERSION,
-            id=session.session_id,
-            source=SOURCE,
-            type=TYPE,
-            subject=session.session_id,
-            time=session.started_at,
-            recordedtime=session.started_at,
-            datacontenttype=DATA_CONTENT_TYPE,
-            dataschema=dataschema_of(TYPE),
-            partitionkey=session.profile_id,
-            correlationid=context.correlation_id,
-            traceparent=context.traceparent,
-            principal=context.principal,
-            data=PlaybackStarted(session=session, start_position_ms=start_position_ms),
-        )
     )
 
 

@@ -1,0 +1,37 @@
+"""The envelope of every playback event: what a session recorded, as the bytes that go to Kafka."""
+
+from datetime import datetime
+
+from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, Event, encode
+from events.playback import PlaybackEvent, SessionSnapshot
+from events.registry import dataschema_of, members, type_of
+
+SOURCE = "/playback"
+_NAMES: dict[type[Event], tuple[str, str]] = {
+    event: (type_of(event), dataschema_of(type_of(event))) for event in members(PlaybackEvent)
+}
+
+
+def recorded(
+    event: Event, session: SessionSnapshot, context: Context, *, event_id: str, at: datetime, taken_at: datetime
+) -> bytes:
+    """An event that happened in a session `at` (corrected) and was taken `taken_at`. The same id: the same event."""
+    type_name, dataschema = _NAMES[type(event)]
+    return encode(
+        Envelope(
+            specversion=SPEC_VERSION,
+            id=event_id,
+            source=SOURCE,
+            type=type_name,
+            subject=session.session_id,
+            time=at,
+            recordedtime=taken_at,
+            datacontenttype=DATA_CONTENT_TYPE,
+            dataschema=dataschema,
+            partitionkey=session.profile_id,
+            correlationid=context.correlation_id,
+            traceparent=context.traceparent,
+            principal=context.principal,
+            data=event,
+        )
+    )

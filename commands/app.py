@@ -12,6 +12,8 @@ from commands.catalog import routes as catalog
 from commands.dependencies import Resources
 from commands.errors import PROBLEMS
 from commands.handling import Handling
+from commands.identity import routes as identity
+from commands.identity.problems import PROBLEMS as IDENTITY_PROBLEMS
 from commands.openapi import document_ingest
 from commands.payments import routes as payments
 from commands.playback import reporting
@@ -52,10 +54,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
     app.add_middleware(CorrelationMiddleware)
-    problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS})
+    problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS, **IDENTITY_PROBLEMS})
     app.router.routes.extend(reporting.routes)
     app.include_router(playback.router)
     app.include_router(catalog.router)
+    identity.install(app, settings)
     subscription.install(app, settings)
     payments.install(app, settings)
     app.router.routes.extend(probes(lambda: _missing(app)))

@@ -13,11 +13,12 @@ from events.envelope import Context
 from infra.authentication import Forbidden, principal
 from infra.clock import Clock
 from infra.event_log import Idempotency
+from infra.permissions import Principal
 from infra.positions import HEADER as POSITION_HEADER
 from infra.postgres import Pool
 from infra.publisher import Publisher
 from infra.settings import Settings
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 
 IDEMPOTENCY_KEY_MAX_CHARS = 255
 

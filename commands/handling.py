@@ -3,7 +3,7 @@
 Recorded: its events are in the log. Ignored: they were already, a success. Refused: a Refusal, nothing is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -15,9 +15,15 @@ from events.envelope import Context, Event
 from events.refusals import Refusal
 from infra.clock import Clock
 from infra.event_log import EventLog, HandledMeanwhile, Idempotency, Opened, Stream
+from infra.postgres import Connection
 
 S = TypeVar("S")
 C = TypeVar("C")
+
+
+Alongside = Callable[[Connection, list[Event]], Awaitable[None]]
+"""What is written in the same transaction as the events that it gets: secrets, which are in no event. A Refusal from it
+leaves nothing written. It is not run for a repeated request."""
 
 
 class VersionConflict(Refusal):
@@ -71,19 +77,29 @@ class Handling:
         self._log = log
         self._clock = clock
 
-    async def handle(self, command: C, *, decider: Decider[C, S], target: Target, terms: Terms) -> Outcome:
+    async def handle(
+        self,
+        command: C,
+        *,
+        decider: Decider[C, S],
+        target: Target,
+        terms: Terms,
+        alongside: Alongside | None = None,
+    ) -> Outcome:
         """Decide and record. A request that was handled before gets the outcome that it got then."""
-        return await self.handle_together([Step(command, decider, target)], terms)
+        return await self.handle_together([Step(command, decider, target)], terms, alongside=alongside)
 
-    async def handle_together(self, steps: Sequence[Step[Any, Any]], terms: Terms) -> Outcome:
+    async def handle_together(
+        self, steps: Sequence[Step[Any, Any]], terms: Terms, *, alongside: Alongside | None = None
+    ) -> Outcome:
         """Decide several streams in one transaction: all are recorded, or none. The outcome is the first step's, and
         the expected version is that of its stream. Each step has a stream of its own."""
         try:
-            return await self._handle(steps, terms)
+            return await self._handle(steps, terms, alongside)
         except HandledMeanwhile:
-            return await self._handle(steps, terms)
+            return await self._handle(steps, terms, alongside)
 
-    async def _handle(self, steps: Sequence[Step[Any, Any]], terms: Terms) -> Outcome:
+    async def _handle(self, steps: Sequence[Step[Any, Any]], terms: Terms, alongside: Alongside | None) -> Outcome:
         now = self._clock()
         snapshots = {step.target.stream_id: step.decider.digest for step in steps}
         async with self._log.open(snapshots, now=now, request=terms.idempotency) as opened:
@@ -93,6 +109,8 @@ class Handling:
             _check_version(opened.streams[steps[0].target.stream_id], terms.expected_version)
             decided = {step.target.stream_id: await _decide(opened, step, now) for step in steps}
             outcome = _outcome(opened, steps[0].target, decided)
+            if alongside is not None:
+                await alongside(opened.connection, [event for events in decided.values() for event in events])
             places = await opened.record(decided, terms.context, msgspec.json.encode(outcome))
         return msgspec.structs.replace(outcome, position=places[steps[0].target.stream_id])
 

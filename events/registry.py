@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from events import catalog, operations, playback, subscription
+from events import catalog, identity, operations, playback, subscription
 from events.envelope import Envelope, Event, Recorded, decode
 
 _VERSIONED = re.compile(r"(?P<name>[A-Za-z]+?)(?:V(?P<version>\d+))?")
@@ -76,6 +76,7 @@ class Registry:
 REGISTRY = Registry(
     (
         *members(catalog.CatalogEvent),
+        *members(identity.IdentityEvent),
         *members(playback.PlaybackEvent),
         *members(subscription.SubscriptionEvent),
         operations.RecordDeadLettered,

@@ -46,13 +46,14 @@ class PlanPrice(Struct, frozen=True):
 
 
 class PlanLimits(Struct, frozen=True, kw_only=True):
-    """What a plan allows. `downloads`: titles kept on devices at a time."""
+    """What a plan allows. `downloads`: titles kept on devices at a time. `devices`: that may be signed in."""
 
     streams: Count
     max_resolution: Resolution
     profiles: Count
     downloads: Count
     ads: bool
+    devices: Count = 10
 
 
 class PlanVersion(Struct, frozen=True, kw_only=True):

@@ -27,10 +27,11 @@ def dead_letters_of(topic: str) -> str:
 
 
 CATALOG = Topic("catalog.events", Lane.LOG)
+IDENTITY = Topic("identity.events", Lane.LOG)
 PLAYBACK = Topic("playback.events", Lane.DIRECT)
 SUBSCRIPTION = Topic("subscription.events", Lane.LOG)
 
-CONTEXTS = {"catalog": CATALOG, "playback": PLAYBACK, "subscription": SUBSCRIPTION}
+CONTEXTS = {"catalog": CATALOG, "identity": IDENTITY, "playback": PLAYBACK, "subscription": SUBSCRIPTION}
 TOPICS = tuple(CONTEXTS.values())
 DEAD_LETTERS = tuple(Topic(dead_letters_of(topic.name), Lane.DIRECT, retention_days=90) for topic in TOPICS)
 

@@ -22,6 +22,11 @@ RefundId = NewType("RefundId", str)
 PurchaseId = NewType("PurchaseId", str)
 OfferId = NewType("OfferId", str)
 CouponCode = NewType("CouponCode", str)
+SignInId = NewType("SignInId", str)
+ApiKeyId = NewType("ApiKeyId", str)
+
+Sealed = NewType("Sealed", str)
+"""A personal value encrypted under its person's key, as text; unreadable for good once that key is destroyed."""
 
 Instant = Annotated[datetime, Meta(tz=True)]
 """A moment with its offset from UTC; a naive one is refused."""

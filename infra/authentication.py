@@ -1,7 +1,8 @@
 """Who calls: the bearer token of a request as a Principal, the same way in both APIs (RFC 6750).
 
 An app says once whose tokens it takes, `app.state.authentication = BearerAuthentication(tokens)`, adds PROBLEMS to its
-table, and its routes ask for `Annotated[Principal, Depends(principal)]`.
+table, and each of its routes declares what it Needs, or that it is Public; tests/architecture/test_routes.py fails for
+one that does not.
 """
 
 from typing import Final
@@ -11,11 +12,14 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from infra.permissions import Principal, Scope
 from infra.problems import ProblemKind, Problems, Refusal
-from infra.tokens import BadToken, Principal, Tokens
+from infra.tokens import BadToken, Tokens
 
 REALM: Final = "playhead"
 SCHEME: Final = "bearer "
+VERIFIED: Final = "playhead.principal"
+"""Where a request's scope keeps its verified principal."""
 
 
 class Unauthenticated(Refusal):
@@ -26,9 +30,18 @@ class Forbidden(Refusal):
     """The request is from someone who may not do this. Its subclasses say why."""
 
 
+class ScopeMissing(Forbidden):
+    """The access token does not hold the scope that the route needs (RFC 6750, section 3.1)."""
+
+
 UNAUTHENTICATED = ProblemKind(401, "unauthenticated", "The request needs a valid access token")
 FORBIDDEN = ProblemKind(403, "forbidden", "The access token does not allow this")
-PROBLEMS: Final[Problems] = {Unauthenticated: UNAUTHENTICATED, Forbidden: FORBIDDEN}
+SCOPE_MISSING = ProblemKind(403, "scope-missing", "The access token lacks a scope that this needs")
+PROBLEMS: Final[Problems] = {
+    Unauthenticated: UNAUTHENTICATED,
+    Forbidden: FORBIDDEN,
+    ScopeMissing: SCOPE_MISSING,
+}
 
 
 class BearerAuthentication:
@@ -53,16 +66,56 @@ def _unauthenticated(detail: str, *, error: str | None) -> Unauthenticated:
     return Unauthenticated(detail, headers={"WWW-Authenticate": challenge})
 
 
-class _PrincipalOfRequest(SecurityBase):
-    """The dependency, as an object because that is how FastAPI documents a security scheme in OpenAPI."""
+class Needs(SecurityBase):
+    """What a route asks for: a caller who has one of these scopes, as `Annotated[Principal, Depends(Needs(...))]`.
 
-    def __init__(self) -> None:
-        self.model = HTTPBearer(bearerFormat="JWT", description="An access token; `playhead token` mints one.")
+    An object, because that is how FastAPI documents a security scheme, and so that a test can tell which routes declare
+    nothing. Raises Unauthenticated, ScopeMissing.
+    """
+
+    def __init__(self, *scopes: Scope) -> None:
+        self.scopes = frozenset(scopes)
+        self.model = HTTPBearer(bearerFormat="JWT", description="An access token, or an API key.")
         self.scheme_name = "AccessToken"
 
     async def __call__(self, request: Request) -> Principal:
+        caller = caller_of(request)
+        check_scope(caller, *self.scopes)
+        return caller
+
+
+class Public:
+    """What a route declares that anybody may call. `why`: so that nobody has to guess whether it was forgotten."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    async def __call__(self) -> None:
+        """Everybody may."""
+
+
+async def principal(request: Request) -> Principal:
+    """Who a request is from, as a dependency. Raises Unauthenticated."""
+    return caller_of(request)
+
+
+def caller_of(request: Request) -> Principal:
+    """Who a request is from, verified once a request. Raises Unauthenticated."""
+    known: Principal | None = request.scope.get(VERIFIED)
+    if known is None:
         authentication: BearerAuthentication = request.app.state.authentication
-        return authentication.principal(request)
+        known = request.scope[VERIFIED] = authentication.principal(request)
+    return known
 
 
-principal = _PrincipalOfRequest()
+def check_scope(caller: Principal, *scopes: Scope) -> None:
+    """Raises ScopeMissing unless the caller has one of the scopes."""
+    if caller.scopes.isdisjoint(scopes):
+        wanted = sorted(scopes)
+        raise ScopeMissing(
+            f"this needs an access token with the scope {' or '.join(wanted)}",
+            members={"scopes": wanted},
+            headers={
+                "WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope", scope="{" ".join(wanted)}"'
+            },
+        )

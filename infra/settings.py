@@ -79,8 +79,57 @@ class Settings(BaseSettings):
     position_slack_ms: int = Field(default=5_000, description="how far past its duration a player may report")
 
     # Tokens
-    access_token_ttl_s: int = Field(default=12 * 3600, ge=60)
+    token_issuer: str = Field(default="playhead", description="`iss` of our tokens; a URL where others verify them")
+    access_token_ttl_s: int = Field(default=600, ge=60, description="how long what it says may be out of date")
+    access_token_max_bytes: int = Field(default=4 * KIB, ge=KIB)
+    refresh_token_ttl_days: int = Field(default=60, ge=1, description="a sign-in not used for this long ends")
+    refresh_retry_s: int = Field(default=30, ge=0, description="how long a refresh that got no reply may be repeated")
     verified_tokens_kept: int = Field(default=65_536, description="per process, so that a token is verified once")
+    keys_reload_s: float = Field(default=5.0, gt=0, description="how often a process looks for rotated keys at most")
+    trusted_issuers_file: Path | None = Field(default=None, description="JSON: whose tokens are taken beside our own")
+    issuer_keys_refresh_s: float = Field(default=300.0, gt=0, description="how often an issuer's JWKS is read again")
+    revocations_poll_s: float = Field(default=1.0, gt=0, description="how long a token of an ended sign-in is taken")
+    revocations_max: int = Field(default=100_000, ge=1, description="ended sign-ins and devices kept; oldest forgotten")
+    api_key_kept_s: float = Field(default=5.0, gt=0, description="how long a revoked API key may still be taken")
+    api_keys_kept: int = Field(default=1_024, ge=1, description="per process")
+    api_key_used_interval_s: float = Field(default=60.0, gt=0, description="how exact last_used_at is")
+
+    # Accounts
+    password_min_chars: int = Field(default=8, ge=8, description="NIST SP 800-63B")
+    password_max_chars: int = Field(default=256, ge=64)
+    password_hash_memory_kib: int = Field(default=19 * 1024, ge=8, description="argon2id; OWASP's least")
+    password_hash_passes: int = Field(default=2, ge=1)
+    password_hash_max_concurrency: int = Field(default=2, ge=1, description="hashes computed at a time")
+    password_hash_max_waiting: int = Field(default=64, ge=1, description="waiting for it; more are refused with 503")
+    one_time_token_ttl_s: int = Field(default=3600, ge=60, description="links in mail")
+    sign_in_failures_max: int = Field(default=5, ge=1, description="from an address, for an account, in the window")
+    sign_in_address_failures_max: int = Field(default=50, ge=1, description="from an address, for any account")
+    sign_in_account_failures_max: int = Field(default=100, ge=1, description="from devices that the account never had")
+    sign_in_window_s: int = Field(default=900, ge=1)
+    throttle_entries_max: int = Field(default=100_000, ge=1, description="counted in a process while Redis is away")
+    mails_per_address_max: int = Field(default=5, ge=1, description="to one address in an hour")
+    profiles_max: int = Field(default=5, ge=1, description="whatever the plan says")
+    profiles_without_plan: int = Field(default=1, ge=1)
+    devices_without_plan: int = Field(default=2, ge=1)
+    pin_failures_max: int = Field(default=5, ge=1, description="of one profile in the window")
+    pin_window_s: int = Field(default=900, ge=1)
+    unlock_ttl_s: int = Field(default=900, ge=60, description="how long a PIN opens titles above the limit")
+    device_code_ttl_s: int = Field(default=600, ge=60)
+    device_code_interval_s: int = Field(default=5, ge=1, description="between a television's questions (RFC 8628)")
+
+    # Mail
+    mail_dir: Path | None = Field(default=None, description="where mail is put as files; default: <state_dir>/mail")
+    mail_from: str = "Playhead <no-reply@playhead.invalid>"
+    mail_link_base: str = Field(default="http://127.0.0.1:8000", description="what links in mail begin with")
+    smtp_host: str | None = Field(default=None, description="send by SMTP instead of into mail_dir")
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password_file: Path | None = None
+    smtp_starttls: bool = True
+    mail_poll_interval_s: float = Field(default=1.0, gt=0)
+    mail_batch_rows: int = Field(default=20, ge=1)
+    mail_max_tries: int = Field(default=8, ge=1)
+    mail_timeout_s: float = Field(default=10.0, gt=0)
 
     # Payments
     payments_url: str = Field(default="http://127.0.0.1:8090", description="the provider; by default the fake one")

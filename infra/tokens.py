@@ -4,6 +4,7 @@ Both are JWTs. Development keys are made on first use in the keys directory: Ed2
 only Playhead itself reads back (playback tokens, page cursors).
 """
 
+import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,25 +25,18 @@ from jwt.types import Options
 from infra.clock import Clock, utc_now
 from infra.ids import new_secret
 from infra.key_files import read_or_create
+from infra.permissions import Principal, Scope
 from infra.settings import Settings
 
 ISSUER: Final = "playhead"
 ACCESS_AUDIENCE: Final = "playhead-api"
 PLAYBACK_AUDIENCE: Final = "playhead-playback"
+REFRESH_PREFIX: Final = "phr"
 VERIFY: Final[Options] = {"require": ["exp", "aud"], "verify_exp": False}  # expiry is checked by our own clock
 
 
 class BadToken(Exception):
     """The token is missing, malformed, expired, or signed by someone else."""
-
-
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls. `subject` names a person or a service in the log; viewers have an account and a profile."""
-
-    subject: str
-    account_id: str | None = None
-    profile_id: str | None = None
-    roles: tuple[str, ...] = ()
 
 
 class Keys:
@@ -71,8 +65,12 @@ def _new_access_pem() -> bytes:
 class _Access(msgspec.Struct, omit_defaults=True):
     sub: str
     exp: float
+    scope: str = ""
     account_id: str | None = None
     profile_id: str | None = None
+    sid: str | None = None
+    device_id: str | None = None
+    maturity_limit: int | None = None
     roles: tuple[str, ...] = ()
 
 
@@ -81,6 +79,7 @@ class _Playback(msgspec.Struct):
     exp: float
 
 
+_SCOPES: Final = frozenset(Scope)
 T = TypeVar("T")
 
 
@@ -97,15 +96,20 @@ class Tokens:
 
     def mint_access(self, principal: Principal) -> str:
         """An access token for a principal, valid from now."""
-        claims = msgspec.to_builtins(principal)
-        claims["sub"] = claims.pop("subject")
-        claims |= {
-            "iss": ISSUER,
-            "aud": ACCESS_AUDIENCE,
-            "iat": self._clock(),
-            "exp": self._clock() + self._access_ttl,
-        }
-        return jwt.encode(claims, self.keys.access, algorithm="EdDSA")
+        now = self._clock()
+        claims = _Access(
+            sub=principal.subject,
+            exp=(now + self._access_ttl).timestamp(),
+            scope=" ".join(sorted(principal.scopes)),
+            account_id=principal.account_id,
+            profile_id=principal.profile_id,
+            sid=principal.sign_in_id,
+            device_id=principal.device_id,
+            maturity_limit=principal.maturity_limit,
+            roles=principal.roles,
+        )
+        issued = {"iss": ISSUER, "aud": ACCESS_AUDIENCE, "iat": now}
+        return jwt.encode({**msgspec.to_builtins(claims), **issued}, self.keys.access, algorithm="EdDSA")
 
     def verify_access(self, token: str) -> Principal:
         """Who an access token speaks for. Raises BadToken."""
@@ -115,6 +119,24 @@ class Tokens:
         """A playback token that carries a session snapshot."""
         claims = {"session": msgspec.to_builtins(session), "aud": PLAYBACK_AUDIENCE, "exp": expires_at}
         return jwt.encode(claims, self.keys.internal, algorithm="HS256")
+
+    def mint_refresh(self, sign_in_id: str, generation: int) -> str:
+        """The refresh token of a sign-in, numbered: the same each time it is made, so that none has to be kept."""
+        return f"{REFRESH_PREFIX}.{sign_in_id}.{generation}.{self._refresh_mac(sign_in_id, generation)}"
+
+    def read_refresh(self, token: str) -> tuple[str, int]:
+        """The sign-in and the number of a refresh token that was made here. Raises BadToken."""
+        prefix, _, rest = token.partition(".")
+        sign_in_id, _, rest = rest.partition(".")
+        generation, _, mac = rest.partition(".")
+        if prefix != REFRESH_PREFIX or not (generation.isascii() and generation.isdigit() and len(generation) < 10):
+            raise BadToken("this is no refresh token")
+        if not hmac.compare_digest(mac.encode(), self._refresh_mac(sign_in_id, int(generation)).encode()):
+            raise BadToken("the refresh token was not made here")
+        return sign_in_id, int(generation)
+
+    def _refresh_mac(self, sign_in_id: str, generation: int) -> str:
+        return hmac.digest(self.keys.internal, f"refresh {sign_in_id} {generation}".encode(), "sha256").hex()
 
     def verify_playback(self, token: str, session_class: type[T]) -> T:
         """The session snapshot in a playback token. Raises BadToken."""
@@ -139,7 +161,14 @@ class Tokens:
     def _read_access(self, token: str) -> tuple[Principal, float]:
         claims = msgspec.convert(self._claims(token, self.keys.access_public, "EdDSA", ACCESS_AUDIENCE), _Access)
         principal = Principal(
-            subject=claims.sub, account_id=claims.account_id, profile_id=claims.profile_id, roles=claims.roles
+            subject=claims.sub,
+            account_id=claims.account_id,
+            profile_id=claims.profile_id,
+            sign_in_id=claims.sid,
+            device_id=claims.device_id,
+            maturity_limit=claims.maturity_limit,
+            roles=claims.roles,
+            scopes=frozenset(Scope(scope) for scope in claims.scope.split() if scope in _SCOPES),
         )
         return principal, claims.exp
 

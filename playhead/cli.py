@@ -166,7 +166,8 @@ def token(
 
     For a viewer: playhead token --account acc-1 --profile pro-1. For an editor: playhead token --role editor.
     """
-    from infra.tokens import Principal, Tokens  # noqa: PLC0415
+    from infra.permissions import Principal  # noqa: PLC0415
+    from infra.tokens import Tokens  # noqa: PLC0415
 
     if (account is None) != (profile is None):
         raise fail("a viewer's token needs both --account and --profile")

@@ -3,8 +3,8 @@
 from typing import Final
 
 from infra.authentication import Forbidden
+from infra.permissions import Principal
 from infra.problems import ProblemKind
-from infra.tokens import Principal
 
 OPERATOR: Final = "operator"
 ANALYST: Final = "analyst"

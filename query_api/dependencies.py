@@ -8,10 +8,10 @@ from fastapi.exceptions import RequestValidationError
 
 from infra.authentication import UNAUTHENTICATED, principal
 from infra.cursors import CURSOR_INVALID, MAX_CHARS
+from infra.permissions import Principal
 from infra.positions import HEADER, Position, parse_positions
 from infra.problems import INVALID_REQUEST, ProblemKind
 from infra.settings import Settings
-from infra.tokens import Principal
 from query_api.authorization import NOT_YOUR_PROFILE, check_operator, check_profile
 from query_api.read_your_writes import VIEW_BEHIND
 from query_api.sources import Sources

@@ -10,9 +10,9 @@ from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted, TitleNotPlayable, TitleUnknown
 from commands.playback.start import start_playback
 from infra.authentication import principal
+from infra.permissions import Principal
 from infra.positions import HEADER as POSITION_HEADER
 from infra.publisher import KafkaUnavailable
-from infra.tokens import Principal
 
 router = APIRouter(prefix="/v1/playback", tags=["playback"])
 

@@ -17,8 +17,8 @@ from events.playback import PlaybackStarted, SessionSnapshot
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
 from infra.ids import new_id
+from infra.permissions import Principal
 from infra.positions import Position
-from infra.tokens import Principal
 
 
 async def start_playback(

@@ -6,7 +6,7 @@ from fastapi import Depends, Path
 
 from events.types import AccountId
 from infra.authentication import Forbidden, principal
-from infra.tokens import Principal
+from infra.permissions import Principal
 
 BILLING: Final = "billing"
 AccountIdPath = Annotated[AccountId, Path(min_length=1, max_length=64, pattern="^[0-9a-zA-Z_-]+$")]

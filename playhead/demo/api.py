@@ -9,10 +9,11 @@ import aiohttp
 import msgspec
 
 from infra.clock import monotonic_s
+from infra.permissions import Principal
 from infra.positions import HEADER as POSITION_HEADER
 from infra.positions import MOST_POSITIONS, Position, format_positions, parse_positions
 from infra.settings import Settings
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 
 REQUEST_TIMEOUT_S: Final = 10.0
 KEEPS_TRYING_S: Final = 30.0

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from infra.authentication import principal
 from infra.clock import utc_now
 from infra.openapi import replies
-from infra.tokens import Principal
+from infra.permissions import Principal
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, Card, TitleCard, card_of, reply
 from query_api.catalog.filters import AskedFilters, Sort, listing, order_of

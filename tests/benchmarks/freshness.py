@@ -12,7 +12,8 @@ import msgspec
 from commands.playback.reports import ReportBody
 from events.playback import SessionSnapshot, Started
 from infra.clock import utc_now
-from infra.tokens import Principal, Tokens
+from infra.permissions import Principal
+from infra.tokens import Tokens
 from tests.benchmarks import players
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.children import playhead, running

@@ -7,8 +7,9 @@ import jwt
 import pytest
 
 from events.playback import SessionSnapshot
+from infra.permissions import Principal
 from infra.settings import Settings
-from infra.tokens import ACCESS_AUDIENCE, BadToken, Principal, Tokens
+from infra.tokens import ACCESS_AUDIENCE, BadToken, Tokens
 from tests.builders import session
 
 VIEWER = Principal(subject="viewer", account_id="account-1", profile_id="profile-1", roles=("editor",))

@@ -13,10 +13,11 @@ import httpx
 from infra import redis as redis_client
 from infra.cassandra import Cassandra
 from infra.migrate import migrate
+from infra.permissions import Principal
 from infra.postgres import Pool, connect_pool
 from infra.redis import Redis
 from infra.settings import Settings
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 from query_api.app import create_app
 from tests.servers import Servers
 

@@ -24,10 +24,11 @@ from infra.event_log import EventLog
 from infra.ids import new_id
 from infra.payments.http_provider import HttpPaymentProvider
 from infra.payments.keys import PaymentKeys
+from infra.permissions import Principal
 from infra.postgres import Pool, connect_pool
 from infra.relay import Relay
 from infra.settings import Settings, environment_of_child
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 from playhead.fake_payments import create_app as create_provider
 from query_api.app import create_app as create_query_api
 from tests.infra.payments.fakes import Director

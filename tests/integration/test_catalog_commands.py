@@ -18,9 +18,10 @@ from events.registry import REGISTRY
 from events.types import SeriesId, TitleId
 from infra.clock import utc_now
 from infra.event_log import EventLog
+from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 
 pytestmark = pytest.mark.integration
 

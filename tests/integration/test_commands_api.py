@@ -18,10 +18,11 @@ from events.playback import PlaybackStarted, PlaybackStopped, Reported
 from events.registry import REGISTRY
 from events.topics import PLAYBACK
 from infra.clock import utc_now
+from infra.permissions import Principal
 from infra.positions import parse_positions
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from infra import settings as settings_module
-from infra.tokens import Principal, Tokens
+from infra.permissions import Principal
+from infra.tokens import Tokens
 from playhead.cli import app
 
 runner = CliRunner()

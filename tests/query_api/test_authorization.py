@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.tokens import Principal
+from infra.permissions import Principal
 from query_api.authorization import (
     NotYourProfile,
     OperatorsOnly,

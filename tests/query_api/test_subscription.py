@@ -7,7 +7,8 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from infra.tokens import Principal, Tokens
+from infra.permissions import Principal
+from infra.tokens import Tokens
 from query_api.subscription import (
     entitlements,
     invoices,

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from commands.app import create_app
 from commands.subscription import bodies
 from commands.subscription.problems import PROBLEMS
+from infra.permissions import Principal
 from infra.settings import Settings
-from infra.tokens import Principal, Tokens
+from infra.tokens import Tokens
 
 BODIES = [
     one

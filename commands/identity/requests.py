@@ -1,0 +1,112 @@
+"""What the routes of this context work with: its deciders on the resources of the process, and the keys of persons."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+import asyncpg
+from fastapi import Depends, Request, Response
+
+from commands.decider import Decider
+from commands.dependencies import Resources, context_of, describe, resources, terms
+from commands.handling import Alongside, Outcome, Target, Terms
+from commands.identity.access_tables import keep_step
+from commands.identity.commands import AccountCommand
+from commands.identity.decider import ACCOUNT
+from commands.identity.refusals import AccountIsWithdrawn, AccountUnknown
+from commands.identity.streams import of_account
+from commands.replies import Recorded
+from events.envelope import Event
+from events.types import AccountId
+from infra.personal_data import MasterKey, PersonKey
+from infra.postgres import Connection
+
+KEY: Final = "select wrapped from person_key where person_id = $1"
+
+C = TypeVar("C")
+
+Secrets = Callable[[Connection], Awaitable[None]]
+"""Writes secrets that go with a command: in its transaction, after keep_step()."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One request's way to the streams, in the name of whoever is on its terms."""
+
+    opened: Resources
+    master: MasterKey
+    terms: Terms
+    response: Response
+
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return self.opened.clock()
+
+    async def person(self, account_id: AccountId) -> PersonKey:
+        """The key of an account's person. Raises AccountUnknown, AccountIsWithdrawn."""
+        row: asyncpg.Record | None = await self.opened.pool.fetchrow(KEY, account_id)
+        if row is None:
+            raise AccountUnknown("no such account was registered")
+        key = self.master.unwrap(row["wrapped"], account_id)
+        if key is None:
+            raise AccountIsWithdrawn("the account was closed for good; register another")
+        return key
+
+    async def command(self, command: AccountCommand, account_id: AccountId, secrets: Secrets | None = None) -> Outcome:
+        """A command of an account."""
+        return await self.handle(command, ACCOUNT, of_account(account_id), secrets)
+
+    async def handle(
+        self, command: C, decider: Decider[C, Any], target: Target, secrets: Secrets | None = None
+    ) -> Outcome:
+        """One command against its stream, and what it changes in the private tables."""
+        outcome = await self.opened.handling.handle(
+            command, decider=decider, target=target, terms=self.terms, alongside=self._alongside(secrets)
+        )
+        describe(self.response, outcome)
+        return outcome
+
+    async def reply(self, command: AccountCommand, account_id: AccountId, secrets: Secrets | None = None) -> Recorded:
+        """A command of an account, and what it did."""
+        return Recorded.of(await self.command(command, account_id, secrets))
+
+    def _alongside(self, secrets: Secrets | None) -> Alongside:
+        lasts = timedelta(days=self.opened.settings.refresh_token_ttl_days)
+
+        async def write(connection: Connection, events: list[Event]) -> None:
+            await keep_step(connection, events, now=self.now, lasts=lasts)
+            if secrets is not None:
+                await secrets(connection)
+
+        return write
+
+
+async def anonymous_terms(request: Request) -> Terms:
+    """The terms of a request from somebody who has not signed in: in the log its principal is "anonymous"."""
+    return Terms(context_of(request, "anonymous"))
+
+
+async def _desk(
+    request: Request,
+    response: Response,
+    opened: Annotated[Resources, Depends(resources)],
+    asked: Annotated[Terms, Depends(terms)],
+) -> Desk:
+    return Desk(opened, request.app.state.master_key, asked, response)
+
+
+async def _open_desk(
+    request: Request,
+    response: Response,
+    opened: Annotated[Resources, Depends(resources)],
+    asked: Annotated[Terms, Depends(anonymous_terms)],
+) -> Desk:
+    return Desk(opened, request.app.state.master_key, asked, response)
+
+
+At = Annotated[Desk, Depends(_desk)]
+"""For routes whose caller is signed in."""
+AtDoor = Annotated[Desk, Depends(_open_desk)]
+"""For routes that anybody may call."""

@@ -1,0 +1,108 @@
+"""A sign-in, however it was earned (a password, a proved address, a code on a television): its event, its grant, and
+the tokens that it is used by.
+"""
+
+from dataclasses import replace
+from typing import Annotated
+
+from msgspec import structs
+from pydantic import BaseModel, ConfigDict, Field
+
+from commands.fields import Body, Code, Id, Name
+from commands.identity.access_tables import principal_of
+from commands.identity.allowances import allowances_of
+from commands.identity.commands import SignIn
+from commands.identity.refusals import SignInUnknown
+from commands.identity.requests import Desk, Secrets
+from events.identity import Device, SignInMethod
+from events.types import AccountId, DeviceId, SignInId
+from infra.ids import new_id
+from infra.permissions import Principal
+
+
+class DeviceToSignIn(Body):
+    """The device that somebody signs in on. `device_id`: as an earlier sign-in replied; left out for a new one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Living room", "type": "tv", "platform": "webos", "model": "C3"}]}
+    )
+
+    device_id: Id | None = None
+    name: Name
+    type: Code
+    platform: Code | None = None
+    model: Code | None = None
+
+
+class TokensReply(BaseModel):
+    """The tokens of a sign-in. `expires_in`: seconds; RFC 6749's own names, so that its clients can read it."""
+
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    refresh_token: str
+    scope: str
+    account_id: str
+    device_id: str
+    sign_in_id: str
+    profile_id: Annotated[str | None, Field(description="null until a profile was chosen")] = None
+
+
+async def sign_in(
+    at: Desk,
+    account_id: AccountId,
+    device: DeviceToSignIn,
+    *,
+    method: SignInMethod,
+    instead_of: DeviceId | None = None,
+    secrets: Secrets | None = None,
+) -> TokensReply:
+    """Sign an account in. Raises DeviceLimitReached, DeviceUnknown, AccountUnknown, AccountIsWithdrawn."""
+    person = await at.person(account_id)
+    allowed = await allowances_of(at.opened.pool, account_id, at.now, at.opened.settings)
+    registered = Device(
+        device_id=DeviceId(new_id()),
+        name=person.seal(device.name),
+        type=device.type,
+        platform=device.platform,
+        model=device.model,
+    )
+    command = SignIn(
+        sign_in_id=SignInId(new_id()),
+        device=registered,
+        known_as=DeviceId(device.device_id) if device.device_id else None,
+        method=method,
+        devices_allowed=allowed.devices,
+        instead_of=instead_of,
+    )
+    await in_name_of(at, account_id).command(command, account_id, secrets)
+    return await tokens_of(at, command.sign_in_id, generation=1)
+
+
+async def tokens_of(at: Desk, sign_in_id: SignInId, *, generation: int) -> TokensReply:
+    """Tokens for a sign-in as it stands. Raises SignInUnknown."""
+    principal = await principal_of(at.opened.pool, sign_in_id, at.now)
+    if principal is None:
+        raise SignInUnknown("the sign-in has ended; sign in again")
+    return reply_for(at, principal, generation)
+
+
+def reply_for(at: Desk, principal: Principal, generation: int) -> TokensReply:
+    """Tokens that speak for a principal who signed in."""
+    tokens = at.opened.tokens
+    assert principal.account_id and principal.device_id and principal.sign_in_id
+    return TokensReply(
+        access_token=tokens.mint_access(principal),
+        expires_in=at.opened.settings.access_token_ttl_s,
+        refresh_token=tokens.mint_refresh(principal.sign_in_id, generation),
+        scope=" ".join(sorted(principal.scopes)),
+        account_id=principal.account_id,
+        device_id=principal.device_id,
+        sign_in_id=principal.sign_in_id,
+        profile_id=principal.profile_id,
+    )
+
+
+def in_name_of(at: Desk, account_id: AccountId) -> Desk:
+    """The desk for what an account's owner does while nobody is signed in."""
+    return replace(at, terms=replace(at.terms, context=structs.replace(at.terms.context, principal=account_id)))

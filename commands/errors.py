@@ -4,6 +4,7 @@ from typing import Final
 
 import asyncpg
 
+from commands.access import NotYourAccount
 from commands.catalog import refusals as catalog
 from commands.handling import IdempotencyKeyMissing, VersionConflict
 from commands.payments.refusals import PaymentNotRecorded
@@ -22,6 +23,7 @@ TITLE_UNKNOWN = ProblemKind(404, "title-unknown", "There is no such title")
 
 PROBLEMS: Final[Problems] = {
     **authentication.PROBLEMS,
+    NotYourAccount: ProblemKind(403, "not-your-account", "The account belongs to someone else"),
     IdempotencyKeyReused: ProblemKind(422, "idempotency-key-reused", "The Idempotency-Key came with another request"),
     IdempotencyKeyMissing: ProblemKind(400, "idempotency-key-missing", "The command needs an Idempotency-Key"),
     VersionConflict: ProblemKind(412, "version-conflict", "The stream has moved on since it was read"),
@@ -85,7 +87,7 @@ PROBLEMS: Final[Problems] = {
 
 EVERYWHERE: Final = (
     authentication.UNAUTHENTICATED,
-    authentication.FORBIDDEN,
+    authentication.SCOPE_MISSING,
     MALFORMED_JSON,
     INVALID_REQUEST,
     BODY_TOO_LARGE,

@@ -7,14 +7,12 @@ from typing import Final
 from commands import errors
 from commands.handling import IdempotencyKeyMissing, VersionConflict
 from commands.subscription import refusals as r
-from commands.subscription.access import NotYourAccount
 from events.types import AmountNegative, CurrencyMixed
 from infra.event_log import IdempotencyKeyReused
 from infra.openapi import Responses, refusals
 from infra.problems import ProblemKind, Problems
 
 PROBLEMS: Final[Problems] = {
-    NotYourAccount: ProblemKind(403, "not-your-account", "The account belongs to someone else"),
     r.PlanUnknown: ProblemKind(404, "plan-unknown", "There is no such plan"),
     r.PlanAlreadyDefined: ProblemKind(409, "plan-already-defined", "Another plan has this id"),
     r.PlanNotOnSale: ProblemKind(409, "plan-not-on-sale", "The plan is not sold any more"),

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 
+from commands.access import NotYourAccount
 from commands.replies import Recorded
 from commands.subscription import commands as c
 from commands.subscription import refusals as r
-from commands.subscription.access import Caller, NotYourAccount, account_of, check_account, own_account
+from commands.subscription.access import Caller, Own, account_of, check_own
 from commands.subscription.bodies import (
     CancelBody,
     ChangePlanBody,
@@ -22,13 +23,12 @@ from commands.subscription.offers import OFFER, offer_on_sale
 from commands.subscription.problems import refused_by
 from commands.subscription.purchases import StartPurchase, StartRental
 from commands.subscription.requests import At
-from events.types import AccountId, CurrencyMixed, OfferId, PurchaseId, SubscriptionId
+from events.types import CurrencyMixed, OfferId, PurchaseId, SubscriptionId
 from infra.ids import new_id
 
 subscriptions = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
 purchases = APIRouter(prefix="/v1/purchases", tags=["purchases"])
 
-Own = Annotated[AccountId, Depends(own_account)]
 PurchaseIdPath = Annotated[PurchaseId, Path(min_length=1, max_length=64, pattern="^[0-9a-zA-Z_-]+$")]
 PLAN = (r.PlanUnknown, r.PlanNotOnSale, r.PriceUnknown)
 COUPON = (
@@ -137,5 +137,5 @@ async def start_rental(purchase_id: PurchaseIdPath, _: NothingBody, caller: Call
     state = await at.state(target.stream_id, at.deciders.purchase)
     if state.started is None:
         raise r.PurchaseUnknown(f"there is no purchase {purchase_id!r}")
-    check_account(caller, state.started.account_id)
+    check_own(caller, state.started.account_id)
     return await at.handle(StartRental(), at.deciders.purchase, target)

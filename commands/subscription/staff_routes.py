@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Path
+from fastapi import APIRouter, FastAPI, Path
 
 from commands.handling import Target
 from commands.replies import Recorded
 from commands.subscription import refusals as r
 from commands.subscription import routes
-from commands.subscription.access import billing_staff
+from commands.subscription.access import BillingStaff
 from commands.subscription.bodies import CouponBody, NothingBody, OfferBody, PlanBody, RefundBody, RevisionBody
 from commands.subscription.commands import RequestRefund
 from commands.subscription.coupons import COUPON, DefineCoupon, WithdrawCoupon
@@ -21,7 +21,7 @@ from commands.subscription.requests import At
 from events.types import CouponCode, CurrencyMixed, InvoiceId, OfferId, PlanId
 from infra.settings import Settings
 
-router = APIRouter(prefix="/v1", tags=["billing"], dependencies=[Depends(billing_staff)])
+router = APIRouter(prefix="/v1", tags=["billing"], dependencies=[BillingStaff])
 
 InvoiceIdPath = Annotated[InvoiceId, Path(min_length=1, max_length=128, pattern="^[0-9a-zA-Z_.-]+$")]
 Id = Path(min_length=1, max_length=64, pattern="^[0-9a-zA-Z_-]+$")

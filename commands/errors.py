@@ -96,7 +96,9 @@ EVERYWHERE: Final = (
 )
 
 
-def refused_by(*exceptions: type[Exception]) -> Responses:
-    """How a command of the handle lane documents its refusals: those of its context and those of every command."""
-    common: tuple[type[Exception], ...] = (IdempotencyKeyReused, VersionConflict)
-    return refusals(*EVERYWHERE, *(PROBLEMS[exception] for exception in (*common, *exceptions)))
+def refused_by(*exceptions: type[Exception], among: Problems = PROBLEMS) -> Responses:
+    """How a command of the handle lane documents its refusals: those of its context, which `among` holds if not this
+    table, and those of every command."""
+    kinds = {**PROBLEMS, **among}
+    every: tuple[type[Exception], ...] = (IdempotencyKeyReused, VersionConflict)
+    return refusals(*EVERYWHERE, *(kinds[exception] for exception in (*every, *exceptions)))

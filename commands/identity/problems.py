@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from commands import errors
 from commands.identity import refusals as r
+from infra.openapi import Responses
 from infra.problems import ProblemKind, Problems
 
 PROBLEMS: Final[Problems] = {
@@ -20,3 +22,8 @@ PROBLEMS: Final[Problems] = {
     r.ApiKeyUnknown: ProblemKind(404, "api-key-unknown", "There is no such API key"),
     r.ApiKeyExists: ProblemKind(409, "api-key-exists", "Another API key has this id"),
 }
+
+
+def refused_by(*exceptions: type[Exception]) -> Responses:
+    """How a command of this context documents its refusals: its own, and those of every command."""
+    return errors.refused_by(*exceptions, among=PROBLEMS)

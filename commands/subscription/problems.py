@@ -5,11 +5,10 @@
 from typing import Final
 
 from commands import errors
-from commands.handling import IdempotencyKeyMissing, VersionConflict
+from commands.handling import IdempotencyKeyMissing
 from commands.subscription import refusals as r
 from events.types import AmountNegative, CurrencyMixed
-from infra.event_log import IdempotencyKeyReused
-from infra.openapi import Responses, refusals
+from infra.openapi import Responses
 from infra.problems import ProblemKind, Problems
 
 PROBLEMS: Final[Problems] = {
@@ -58,6 +57,4 @@ PROBLEMS: Final[Problems] = {
 
 def refused_by(*exceptions: type[Exception]) -> Responses:
     """How a command of this context documents its refusals: its own, and those of every command that needs a key."""
-    common = (IdempotencyKeyMissing, IdempotencyKeyReused, VersionConflict)
-    own = (PROBLEMS[exception] for exception in exceptions)
-    return refusals(*errors.EVERYWHERE, *(errors.PROBLEMS[exception] for exception in common), *own)
+    return errors.refused_by(IdempotencyKeyMissing, *exceptions, among=PROBLEMS)

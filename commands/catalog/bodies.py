@@ -10,7 +10,6 @@ from commands.catalog.value_bodies import (
     MATURITY_EXAMPLE,
     WINDOW_EXAMPLE,
     DurationMs,
-    Locale,
     MaturityBody,
     Number,
     SpanBody,
@@ -20,7 +19,7 @@ from commands.catalog.value_bodies import (
     Texts,
     texts_of,
 )
-from commands.fields import Body, Id, Name, NulFree
+from commands.fields import Body, Id, Locale, Name, NulFree
 from events.titles import Kind, LocalizedText, Markers, TitleDetails
 
 PLAYABLE_EXAMPLE: dict[str, Any] = {

@@ -13,14 +13,13 @@ from commands.catalog.value_bodies import (
     Genre,
     HoldbackBody,
     ImageBody,
-    Locale,
     MarkersBody,
     MaturityBody,
     Texts,
     WindowBody,
     texts_of,
 )
-from commands.fields import Body, Code, Id
+from commands.fields import Body, Code, Id, Locale
 from events.titles import TitleDetails
 from events.types import TitleId
 

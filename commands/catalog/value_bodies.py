@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from commands.fields import Body, Code, Name, NulFree
+from commands.fields import Body, Code, Locale, Name, NulFree
 from events.titles import Credit, Holdback, Image, LocalizedText, Markers, Span
 from events.types import Availability, Licence, Maturity
 
@@ -13,13 +13,6 @@ MAX_DURATION_MS = 7 * 24 * 3600 * 1000
 
 Synopsis = Annotated[str, Field(max_length=10_000), NulFree]
 Tagline = Annotated[str, Field(max_length=300), NulFree]
-Locale = Annotated[
-    str,
-    Field(
-        pattern="^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$",
-        description="BCP 47: a language, with a script and a region where they matter (ko, en-GB, zh-Hant)",
-    ),
-]
 Territory = Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 Territories = Annotated[list[Territory], Field(min_length=1, max_length=250)]
 Genre = Annotated[str, Field(max_length=50, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]

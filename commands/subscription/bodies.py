@@ -33,7 +33,7 @@ PLAN_EXAMPLE: dict[str, Any] = {
         {"period": "month", "price": {"amount_minor": 13_500, "currency": "KRW"}},
     ],
     "trial_days": 14,
-    "limits": {"streams": 2, "max_resolution": "1080p", "profiles": 5, "downloads": 10, "ads": False},
+    "limits": {"streams": 2, "max_resolution": "1080p", "profiles": 5, "downloads": 10, "ads": False, "devices": 10},
 }
 
 
@@ -62,13 +62,14 @@ class PriceBody(Body):
 
 
 class LimitsBody(Body):
-    """What a plan allows."""
+    """What a plan allows. `devices`: that may be signed in."""
 
     streams: Annotated[int, Field(ge=1, le=100)]
     max_resolution: Resolution
     profiles: Annotated[int, Field(ge=1, le=100)]
     downloads: Few
     ads: bool
+    devices: Annotated[int, Field(ge=1, le=1_000)] = 10
 
     def value_object(self) -> PlanLimits:
         """As events hold it."""

@@ -29,7 +29,7 @@ def _plan(plan_id: str, minor: tuple[int, int, int], trial_days: int = 0, **limi
 PLANS: Final = {
     body["plan_id"]: body
     for body in (
-        _plan("free", (0, 0, 0), streams=1, max_resolution="480p", profiles=1, downloads=0, ads=True),
+        _plan("free", (0, 0, 0), streams=1, max_resolution="480p", profiles=1, downloads=0, ads=True, devices=2),
         _plan(
             "basic",
             (599, 699, 7_900),
@@ -39,14 +39,38 @@ PLANS: Final = {
             profiles=2,
             downloads=0,
             ads=False,
+            devices=4,
         ),
         _plan(
-            "standard", (1_090, 1_290, 13_500), streams=2, max_resolution="1080p", profiles=5, downloads=10, ads=False
+            "standard",
+            (1_090, 1_290, 13_500),
+            streams=2,
+            max_resolution="1080p",
+            profiles=5,
+            downloads=10,
+            ads=False,
+            devices=8,
         ),
         _plan(
-            "premium", (1_590, 1_790, 17_000), streams=4, max_resolution="2160p", profiles=5, downloads=30, ads=False
+            "premium",
+            (1_590, 1_790, 17_000),
+            streams=4,
+            max_resolution="2160p",
+            profiles=5,
+            downloads=30,
+            ads=False,
+            devices=12,
         ),
-        _plan("family", (2_190, 2_490, 23_000), streams=6, max_resolution="2160p", profiles=8, downloads=60, ads=False),
+        _plan(
+            "family",
+            (2_190, 2_490, 23_000),
+            streams=6,
+            max_resolution="2160p",
+            profiles=6,
+            downloads=60,
+            ads=False,
+            devices=20,
+        ),
     )
 }
 

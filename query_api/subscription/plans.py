@@ -8,8 +8,9 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from infra.authentication import principal
+from infra.authentication import Needs
 from infra.openapi import replies
+from infra.permissions import Scope
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
@@ -19,7 +20,14 @@ PLANS: Final = """
 """
 
 MONEY_EXAMPLE: Final = {"amount_minor": 1090, "currency": "EUR"}
-LIMITS_EXAMPLE: Final = {"streams": 2, "max_resolution": "1080p", "profiles": 5, "downloads": 10, "ads": False}
+LIMITS_EXAMPLE: Final = {
+    "streams": 2,
+    "max_resolution": "1080p",
+    "profiles": 5,
+    "downloads": 10,
+    "ads": False,
+    "devices": 10,
+}
 EXAMPLE: Final = {
     "plan_id": "standard",
     "version": 1,
@@ -47,13 +55,14 @@ class Price(BaseModel):
 
 
 class Limits(BaseModel):
-    """What a plan allows."""
+    """What a plan allows. `devices`: that may be signed in; a plan of before there was a limit has 10."""
 
     streams: int
     max_resolution: str
     profiles: int
     downloads: int
     ads: bool
+    devices: int = 10
 
 
 class Plan(BaseModel):
@@ -82,7 +91,9 @@ class AfterPlan(msgspec.Struct):
     plan_id: str
 
 
-routes = APIRouter(prefix="/v1/plans", tags=["subscriptions"], dependencies=[Depends(principal)])
+routes = APIRouter(
+    prefix="/v1/plans", tags=["subscriptions"], dependencies=[Depends(Needs(Scope.CATALOG_READ, Scope.BILLING_READ))]
+)
 
 
 @routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE))

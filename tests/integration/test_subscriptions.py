@@ -18,7 +18,7 @@ from tests.integration.subscription_stack import DAY, STAFF, BillingProcess, Sta
 
 pytestmark = pytest.mark.integration
 
-LIMITS = {"streams": 2, "max_resolution": "1080p", "profiles": 5, "downloads": 10, "ads": False}
+LIMITS = {"streams": 2, "max_resolution": "1080p", "profiles": 5, "downloads": 10, "ads": False, "devices": 8}
 
 
 @pytest.fixture(scope="module")

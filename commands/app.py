@@ -29,9 +29,10 @@ from infra.authentication import BearerAuthentication
 from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.http_server import serve
-from infra.openapi import document_refusals
+from infra.openapi import document_access, document_refusals, serve_document
 from infra.postgres import connect_pool
 from infra.publisher import Publisher
+from infra.revocations import Revocations
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware, probes
 from infra.tokens import Tokens
@@ -44,13 +45,15 @@ def create_app(settings: Settings) -> FastAPI:
     """The commands API."""
     app = FastAPI(
         title="Playhead commands",
+        openapi_url=None,
         version="0.1.0",
         lifespan=lambda app: _lifespan(app, settings),
         telemetry=UNUSED_TELEMETRY,
     )
     tokens = Tokens(settings)
     app.state.tokens = tokens
-    app.state.authentication = BearerAuthentication(tokens)
+    app.state.revocations = Revocations(settings)
+    app.state.authentication = BearerAuthentication(tokens, app.state.revocations)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
     app.add_middleware(CorrelationMiddleware)
@@ -64,6 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(probes(lambda: _missing(app)))
     document_ingest(app)
     document_refusals(app)
+    document_access(app)
+    serve_document(app)
     return app
 
 
@@ -78,6 +83,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         limits=Limits.of(settings),
         clock=utc_now,
         tokens=app.state.tokens,
+        revocations=app.state.revocations,
         pool=pool,
         handling=Handling(EventLog(pool, settings), utc_now),
         publisher=publisher,
@@ -86,7 +92,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     recording = Recording(app.state.resources.handling, app.state.subscription_deciders)
     app.state.on_payment_event = recording.on_webhook
     try:
-        yield
+        async with app.state.revocations.polled():
+            yield
     finally:
         await publisher.stop()
         await client.aclose()

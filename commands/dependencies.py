@@ -1,7 +1,7 @@
 """What the routes of the commands API work with, opened once a process, and the terms that a request comes with."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request, Response
 from msgspec import structs
@@ -10,13 +10,14 @@ from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
-from infra.authentication import Forbidden, principal
+from infra.authentication import Needs, principal
 from infra.clock import Clock
 from infra.event_log import Idempotency
-from infra.permissions import Principal
+from infra.permissions import Principal, Scope
 from infra.positions import HEADER as POSITION_HEADER
 from infra.postgres import Pool
 from infra.publisher import Publisher
+from infra.revocations import Revocations
 from infra.settings import Settings
 from infra.tokens import Tokens
 
@@ -31,6 +32,7 @@ class Resources:
     limits: Limits
     clock: Clock
     tokens: Tokens
+    revocations: Revocations
     pool: Pool
     handling: Handling
     publisher: Publisher
@@ -92,11 +94,8 @@ async def keyed_terms(asked: Annotated[Terms, Depends(terms)]) -> Terms:
     return asked
 
 
-async def editor(caller: Annotated[Principal, Depends(principal)]) -> Principal:
-    """A caller with the editor's role. Raises Forbidden."""
-    if "editor" not in caller.roles:
-        raise Forbidden("only an editor may change the catalog; ask for a token with the role `editor`")
-    return caller
+EDITOR: Final = Depends(Needs(Scope.CATALOG_WRITE))
+"""For routes that change the catalog."""
 
 
 def describe(response: Response, outcome: Outcome) -> None:

@@ -7,14 +7,17 @@ one that does not.
 
 from typing import Final
 
-import msgspec
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from infra.declared import Bearing, Public
 from infra.permissions import Principal, Scope
 from infra.problems import ProblemKind, Problems, Refusal
+from infra.revocations import Ended
 from infra.tokens import BadToken, Tokens
+
+__all__ = ["BearerAuthentication", "Bearing", "Needs", "Public", "caller_of", "check_scope", "principal"]
 
 REALM: Final = "playhead"
 SCHEME: Final = "bearer "
@@ -45,10 +48,11 @@ PROBLEMS: Final[Problems] = {
 
 
 class BearerAuthentication:
-    """Reads `Authorization: Bearer <access token>`."""
+    """Reads `Authorization: Bearer <access token>`. `ended`: what is refused before its tokens run out."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, ended: Ended | None = None) -> None:
         self._tokens = tokens
+        self._ended = ended
 
     def principal(self, request: Request) -> Principal:
         """Who the request is from. Raises Unauthenticated."""
@@ -56,9 +60,18 @@ class BearerAuthentication:
         if given is None or given[: len(SCHEME)].lower() != SCHEME:
             raise _unauthenticated("Send an access token as `Authorization: Bearer <token>`.", error=None)
         try:
-            return self._tokens.verify_access(given[len(SCHEME) :].strip())
-        except (BadToken, msgspec.ValidationError) as error:
+            caller = self._tokens.verify_access(given[len(SCHEME) :].strip())
+        except BadToken as error:
             raise _unauthenticated(f"The access token was not accepted: {error}.", error="invalid_token") from error
+        if self._ended is not None and _has_ended(caller, self._ended):
+            raise _unauthenticated("The sign-in has ended; sign in again.", error="invalid_token")
+        return caller
+
+
+def _has_ended(caller: Principal, ended: Ended) -> bool:
+    return (caller.sign_in_id is not None and ended.has_sign_in(caller.sign_in_id)) or (
+        caller.device_id is not None and ended.has_device(caller.device_id)
+    )
 
 
 def _unauthenticated(detail: str, *, error: str | None) -> Unauthenticated:
@@ -73,25 +86,17 @@ class Needs(SecurityBase):
     nothing. Raises Unauthenticated, ScopeMissing.
     """
 
+    scheme: Final = "AccessToken"
+
     def __init__(self, *scopes: Scope) -> None:
         self.scopes = frozenset(scopes)
         self.model = HTTPBearer(bearerFormat="JWT", description="An access token, or an API key.")
-        self.scheme_name = "AccessToken"
+        self.scheme_name = self.scheme
 
     async def __call__(self, request: Request) -> Principal:
         caller = caller_of(request)
         check_scope(caller, *self.scopes)
         return caller
-
-
-class Public:
-    """What a route declares that anybody may call. `why`: so that nobody has to guess whether it was forgotten."""
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-
-    async def __call__(self) -> None:
-        """Everybody may."""
 
 
 async def principal(request: Request) -> Principal:

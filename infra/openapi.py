@@ -1,14 +1,22 @@
 """How both APIs document their refusals in OpenAPI: one Problem schema, and an example for each kind on each route."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from infra.access_table import access_table
+from infra.api_page import POLICY, page_of
+from infra.authentication import Needs
+from infra.declared import Declared, Public
 from infra.problems import MEDIA_TYPE, TYPE_BASE, ProblemKind
 
 Responses = dict[int | str, dict[str, Any]]  # FastAPI's own type for `responses=`
 
+DOCUMENT_PATH: Final = "/openapi.json"
+PAGE_PATH: Final = "/docs"
 SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
 SCHEMA = {
     "title": "Problem",
@@ -62,6 +70,35 @@ def document_refusals(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it
+
+
+def document_access(app: FastAPI) -> None:
+    """Write into the app's OpenAPI document which scopes each operation asks for: each that is named does."""
+    generate: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        for entry in access_table(app):
+            operation = document["paths"].get(entry.path, {}).get(entry.method.lower())
+            if operation is not None and isinstance(entry.access, Needs):
+                operation["security"] = [{Needs.scheme: [scope.value]} for scope in sorted(entry.access.scopes)]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it
+
+
+def serve_document(app: FastAPI) -> None:
+    """Serve the app's OpenAPI document at DOCUMENT_PATH, and as a page at PAGE_PATH."""
+    why = "what the API is, nothing of anybody"
+
+    async def document(_: Request) -> Response:
+        return JSONResponse(app.openapi())
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(page_of(app.openapi()), headers={"Content-Security-Policy": POLICY})
+
+    app.router.routes.append(Declared(DOCUMENT_PATH, document, access=Public(why)))
+    app.router.routes.append(Declared(PAGE_PATH, page, access=Public(why)))
 
 
 def _example(kind: ProblemKind) -> dict[str, object]:

@@ -15,10 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.clock import monotonic_s
+from infra.declared import Declared, Public
 from infra.ids import new_id
 from infra.settings import Settings
 from infra.sparing_logs import Sparing
@@ -117,7 +118,11 @@ def probes(ready: Readiness) -> list[BaseRoute]:
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/health", health), Route("/ready", readiness), Route("/metrics", metrics)]
+    return [
+        Declared("/health", health, access=Public("an orchestrator asks whether the process runs")),
+        Declared("/ready", readiness, access=Public("a load balancer asks whether to send requests here")),
+        Declared("/metrics", metrics, access=Public("counts, and nothing of anybody; keep it inside the network")),
+    ]
 
 
 class ProbeServer:

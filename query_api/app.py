@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from infra import authentication, cursors, problems
 from infra.authentication import BearerAuthentication
 from infra.http_server import serve
-from infra.openapi import document_refusals
+from infra.openapi import document_access, document_refusals, serve_document
 from infra.positions import BadPosition
 from infra.problems import Problems
+from infra.revocations import Revocations
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware, probes
 from infra.tokens import Tokens
@@ -47,7 +48,6 @@ PROBLEMS: Final[Problems] = {
     BadPosition: dependencies.POSITION_INVALID,
     authorization.NotYourProfile: authorization.NOT_YOUR_PROFILE,
     authorization.SessionNotYours: authorization.SESSION_NOT_YOURS,
-    authorization.OperatorsOnly: authorization.OPERATORS_ONLY,
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
     subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
@@ -60,18 +60,25 @@ PROBLEMS: Final[Problems] = {
 def create_app(settings: Settings) -> FastAPI:
     """The query API. It starts whether or not its stores are there, and /ready says which are missing."""
     tokens = Tokens(settings)
+    revocations = Revocations(settings)
     sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal))
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
         sources.open()
-        yield
+        async with revocations.polled():
+            yield
         await sources.close()
 
-    app = FastAPI(title="Playhead query API", summary="What viewers and dashboards ask for", lifespan=connected)
+    app = FastAPI(
+        title="Playhead query API",
+        summary="What viewers and dashboards ask for",
+        openapi_url=None,
+        lifespan=connected,
+    )
     app.state.settings = settings
     app.state.sources = sources
-    app.state.authentication = BearerAuthentication(tokens)
+    app.state.authentication = BearerAuthentication(tokens, revocations)
     app.add_middleware(PlainRequests, sources=sources, authentication=app.state.authentication, settings=settings)
     app.add_middleware(CorrelationMiddleware)
     for routes in ROUTES:
@@ -79,6 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(probes(sources.missing))
     problems.install(app, PROBLEMS)
     document_refusals(app)
+    document_access(app)
+    serve_document(app)
     return app
 
 

@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from infra.openapi import replies
-from query_api.authorization import OPERATORS_ONLY
 from query_api.dependencies import EVERY_PAGE, EVERY_READ, From, Operator, Page
 from query_api.paging import Listing, scope_of
 
@@ -71,7 +70,7 @@ class AfterLetter(msgspec.Struct):
 routes = APIRouter(prefix="/v1/dead-letters", tags=["operations"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_READ, *EVERY_PAGE, OPERATORS_ONLY))
+@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_READ, *EVERY_PAGE))
 async def read_dead_letters(operator: Operator, sources: From, page: Page) -> DeadLetterPage:
     """What the projections could not apply, newest first."""
     listing = Listing(sources.cursors, scope_of("dead_letters"), AfterLetter)

@@ -1,18 +1,18 @@
 """What routes ask of a request: who it is from, the ids in its path, its page, and the position to wait for."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 
-from infra.authentication import UNAUTHENTICATED, principal
+from infra.authentication import SCOPE_MISSING, UNAUTHENTICATED, Needs, principal
 from infra.cursors import CURSOR_INVALID, MAX_CHARS
-from infra.permissions import Principal
+from infra.permissions import Principal, Scope
 from infra.positions import HEADER, Position, parse_positions
 from infra.problems import INVALID_REQUEST, ProblemKind
 from infra.settings import Settings
-from query_api.authorization import NOT_YOUR_PROFILE, check_operator, check_profile
+from query_api.authorization import NOT_YOUR_PROFILE, check_profile
 from query_api.read_your_writes import VIEW_BEHIND
 from query_api.sources import Sources
 from query_api.stores import STORE_UNAVAILABLE
@@ -23,12 +23,18 @@ POSITION_HEADER_MAX_CHARS = 4096
 
 POSITION_INVALID = ProblemKind(400, "position-invalid", "The Playhead-Position header cannot be read")
 
-EVERY_READ = (UNAUTHENTICATED, INVALID_REQUEST, STORE_UNAVAILABLE)
+EVERY_READ = (UNAUTHENTICATED, SCOPE_MISSING, INVALID_REQUEST, STORE_UNAVAILABLE)
 EVERY_VIEW = (*EVERY_READ, POSITION_INVALID, VIEW_BEHIND)
 EVERY_PAGE = (CURSOR_INVALID,)
 EVERY_PROFILE_VIEW = (*EVERY_VIEW, NOT_YOUR_PROFILE)
 
 Caller = Annotated[Principal, Depends(principal)]
+"""Who asks; what they need is declared beside it."""
+Watcher = Annotated[Principal, Depends(Needs(Scope.WATCHING, Scope.PLAYBACK_READ))]
+"""Who asks for what somebody watched: see authorization.py for whose."""
+Operator = Annotated[Principal, Depends(Needs(Scope.OPERATIONS_READ))]
+READER: Final = Depends(Needs(Scope.CATALOG_READ))
+"""For routes of the catalog."""
 
 
 def _sources(request: Request) -> Sources:
@@ -52,16 +58,10 @@ TitleId = Annotated[str, _id("A film, an episode or a series")]
 SeriesId = Annotated[str, _id("A series")]
 
 
-async def own_profile(caller: Caller, profile_id: ProfileId) -> str:
+async def own_profile(caller: Watcher, profile_id: ProfileId) -> str:
     """The profile in the path, once it is the caller's or the caller may see all. Raises NotYourProfile."""
     check_profile(caller, profile_id)
     return profile_id
-
-
-async def operator(caller: Caller) -> Principal:
-    """The caller, who is an operator. Raises OperatorsOnly."""
-    check_operator(caller)
-    return caller
 
 
 async def page_limit(
@@ -111,7 +111,6 @@ async def positions(
 
 
 OwnProfile = Annotated[str, Depends(own_profile)]
-Operator = Annotated[Principal, Depends(operator)]
 From = Annotated[Sources, Depends(_sources)]
 ReadSettings = Annotated[Settings, Depends(settings_of)]
 Limit = Annotated[int, Depends(page_limit)]

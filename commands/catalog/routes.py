@@ -5,7 +5,7 @@ A route makes the command; the decider decides; the reply says what was recorded
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 
 from commands import errors
 from commands.catalog import refusals
@@ -32,13 +32,13 @@ from commands.catalog.commands import (
 from commands.catalog.replying import OF_DETAILS, OF_SERIES, Asked, AskedWithKey, Opened, answer
 from commands.catalog.titles import SeriesIdPath, TitleIdPath
 from commands.catalog.titles import router as titles
-from commands.dependencies import editor
+from commands.dependencies import EDITOR
 from commands.replies import Recorded
 from events.titles import Kind
 from events.types import TitleId
 from infra.ids import new_id
 
-router = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(editor)])
+router = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[EDITOR])
 router.include_router(titles)
 
 SeasonNumberPath = Annotated[int, Path(ge=0, le=10_000)]

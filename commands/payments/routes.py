@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from commands import errors
 from commands.payments.refusals import PaymentNotRecorded
 from events.refusals import Refusal
+from infra.declared import Bearing
 from infra.openapi import refusals
 from infra.payments.keys import PaymentKeys
 from infra.payments.provider import WebhookEvent
@@ -51,7 +52,9 @@ DOCUMENTED: Final[dict[str, Any]] = {  # FastAPI's own type for openapi_extra
     "requestBody": {"required": True, "content": {"application/json": {"schema": SCHEMA, "example": EXAMPLE}}},
 }
 
-router = APIRouter(prefix="/v1/payments", tags=["payments"])
+router = APIRouter(
+    prefix="/v1/payments", tags=["payments"], dependencies=[Depends(Bearing("the payment provider's signature"))]
+)
 
 
 def install(app: FastAPI, settings: Settings) -> None:

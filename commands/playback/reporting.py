@@ -10,7 +10,6 @@ from datetime import datetime
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from commands.dependencies import Resources, context_of, header_of, resources
 from commands.playback.refusals import PlaybackTokenInvalid, SessionNotYours, SessionUnknown
@@ -19,6 +18,7 @@ from events.envelope import Context
 from events.playback import AnyReport, SessionSnapshot
 from events.topics import PLAYBACK
 from events.types import SessionId
+from infra.declared import Bearing, Declared
 from infra.positions import HEADER as POSITION_HEADER
 from infra.positions import Position
 from infra.tokens import BadToken
@@ -96,7 +96,8 @@ def _reply(reply: ReportReply, position: Position | None) -> Response:
 
 
 ENDPOINTS = {"events": report, "stop": stop}
+ACCESS = Bearing("the playback token of the session in the path")
 routes = [
-    Route(f"/v1/playback/sessions/{{session_id}}/{name}", endpoint, methods=["POST"])
+    Declared(f"/v1/playback/sessions/{{session_id}}/{name}", endpoint, methods=["POST"], access=ACCESS)
     for name, endpoint in ENDPOINTS.items()
 ]

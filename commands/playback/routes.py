@@ -9,8 +9,8 @@ from commands.dependencies import Resources, context_of, resources
 from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted, TitleNotPlayable, TitleUnknown
 from commands.playback.start import start_playback
-from infra.authentication import principal
-from infra.permissions import Principal
+from infra.authentication import Needs
+from infra.permissions import Principal, Scope
 from infra.positions import HEADER as POSITION_HEADER
 from infra.publisher import KafkaUnavailable
 
@@ -29,7 +29,7 @@ async def start(
     request: Request,
     response: Response,
     opened: Annotated[Resources, Depends(resources)],
-    caller: Annotated[Principal, Depends(principal)],
+    caller: Annotated[Principal, Depends(Needs(Scope.PLAYBACK))],
 ) -> StartedReply:
     """Start playback: a session, and the token that its reports carry."""
     reply, position = await start_playback(opened, body, caller, context_of(request, caller.subject))

@@ -8,7 +8,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
-from infra.authentication import principal
 from infra.clock import utc_now
 from infra.openapi import replies
 from query_api.catalog import TOPIC
@@ -26,7 +25,7 @@ from query_api.catalog.cards import (
 )
 from query_api.catalog.filters import Territory
 from query_api.catalog.locales import Languages, Locales
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, READER, From, Page, Positions
 from query_api.paging import Listing, scope_of
 
 DEFAULT_DAYS: Final = 30
@@ -138,7 +137,7 @@ class Asked:
         self.licence = licence
 
 
-routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(principal)])
+routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
 @routes.get(

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Response
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel
 
-from infra.authentication import principal
 from infra.clock import utc_now
 from infra.openapi import replies
 from infra.postgres import Pool
@@ -21,7 +20,7 @@ from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_of, reply
 from query_api.catalog.locales import Languages
 from query_api.catalog.ranking import Candidate, Entry, Query, ranked, ranked_alike
-from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, ReadSettings
+from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
 
 QUERY_MAX_CHARS: Final = 100
 
@@ -110,7 +109,7 @@ def ways_of(query: Query) -> Iterator[list[str]]:
         yield list(initials_tokens(query.initials))
 
 
-routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(principal)])
+routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
 @routes.get("/search", response_model=SearchModel, responses=replies(EXAMPLE, *EVERY_VIEW))

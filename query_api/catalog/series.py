@@ -10,7 +10,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from infra.authentication import principal
 from infra.openapi import replies
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
@@ -19,7 +18,7 @@ from query_api.catalog.progress import LATEST, PROGRESS, progress_values
 from query_api.catalog.title_page import EXAMPLE as TITLE_EXAMPLE
 from query_api.catalog.title_page import TITLE_COLUMNS, Season, SeasonModel, Title, Whole, seasons_of, title_page
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, Caller, From, Page, Positions, ReadSettings, SeriesId
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, READER, Caller, From, Page, Positions, ReadSettings, SeriesId
 from query_api.paging import Listing, scope_of
 
 SEASON_MAX: Final = 2**31 - 1
@@ -178,7 +177,7 @@ class AskedEpisodes:
         self.season_number = season_number
 
 
-routes = APIRouter(prefix="/v1/catalog/series", tags=["catalog"], dependencies=[Depends(principal)])
+routes = APIRouter(prefix="/v1/catalog/series", tags=["catalog"], dependencies=[READER])
 
 
 @routes.get(

@@ -3,24 +3,23 @@
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from infra.authentication import principal
 from infra.clock import utc_now
 from infra.openapi import replies
-from infra.permissions import Principal
+from infra.permissions import Principal, Scope
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, Card, TitleCard, card_of, reply
 from query_api.catalog.filters import AskedFilters, Sort, listing, order_of
 from query_api.catalog.locales import Languages
 from query_api.catalog.title_page import EXAMPLE, TITLE, Title, title_page
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, Caller, From, Page, Positions, TitleId
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, READER, Caller, From, Page, Positions, TitleId
 from query_api.paging import Listing, scope_of
 
 PUBLISHED: Final = "published"
-SEE_EVERY_STATUS: Final = frozenset({"editor", "operator"})
+SEE_EVERY_STATUS: Final = frozenset({Scope.CATALOG_WRITE, Scope.OPERATIONS_READ})
 PAGE_EXAMPLE: Final = {"items": [CARD_EXAMPLE], "next_cursor": None}
 
 
@@ -38,7 +37,7 @@ class Cards(msgspec.Struct):
     next_cursor: str | None
 
 
-routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(principal)])
+routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
 @routes.get("/titles", response_model=TitlePage, responses=replies(PAGE_EXAMPLE, *EVERY_VIEW, *EVERY_PAGE))
@@ -79,4 +78,4 @@ async def read_title(
 
 def sees_every_status(caller: Principal) -> bool:
     """Whether a caller may read drafts, and what was withdrawn."""
-    return not SEE_EVERY_STATUS.isdisjoint(caller.roles)
+    return not SEE_EVERY_STATUS.isdisjoint(caller.scopes)

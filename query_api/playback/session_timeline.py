@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from infra.cassandra import Row
 from infra.openapi import replies
 from query_api.authorization import SESSION_NOT_YOURS, check_session
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, Caller, From, Page, Positions, SessionId
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions, SessionId, Watcher
 from query_api.paging import Listing, scope_of
 from query_api.playback import TOPIC
 from query_api.playback.sessions import SESSION_UNKNOWN, session_unknown
@@ -73,7 +73,7 @@ routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
     ),
 )
 async def read_session_timeline(
-    caller: Caller,
+    caller: Watcher,
     sources: From,
     session_id: SessionId,
     page: Page,

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from infra.openapi import replies
 from infra.problems import ProblemKind, Refusal
 from query_api.authorization import SESSION_NOT_YOURS, check_session
-from query_api.dependencies import EVERY_VIEW, Caller, From, Positions, SessionId
+from query_api.dependencies import EVERY_VIEW, From, Positions, SessionId, Watcher
 from query_api.playback import TOPIC
 
 
@@ -78,7 +78,7 @@ routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 
 
 @routes.get("/{session_id}", responses=replies(EXAMPLE, *EVERY_VIEW, SESSION_NOT_YOURS, SESSION_UNKNOWN))
-async def read_session(caller: Caller, sources: From, session_id: SessionId, positions: Positions) -> Session:
+async def read_session(caller: Watcher, sources: From, session_id: SessionId, positions: Positions) -> Session:
     """One session: whose, of what, on which device, where its playhead is, and how it went."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:

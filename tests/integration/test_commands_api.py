@@ -28,6 +28,7 @@ from tests.servers import Servers
 pytestmark = pytest.mark.integration
 
 EDITOR = Principal(subject="editor-1", roles=("editor",))
+NOBODY_YET = Principal(subject="account-1", account_id="account-1")
 VIEWER = Principal(subject="viewer-1", account_id="account-1", profile_id="profile-1")
 MOVIE = {
     "name": "Sintel",
@@ -226,7 +227,7 @@ async def test_a_command_that_could_not_be_recognised_again_is_refused(
 async def test_only_editors_publish(client: httpx.AsyncClient, live: Settings) -> None:
     assert problem(await client.post("/v1/catalog/movies", json=MOVIE)) == (401, "unauthenticated")
     forbidden = await client.post("/v1/catalog/movies", json=MOVIE, headers=by(live, VIEWER))
-    assert problem(forbidden) == (403, "forbidden")
+    assert problem(forbidden) == (403, "scope-missing")
 
 
 async def test_an_unknown_series_is_refused(client: httpx.AsyncClient, live: Settings) -> None:
@@ -304,8 +305,10 @@ async def test_a_title_that_cannot_be_played_is_refused(
 
 
 async def test_only_a_profile_can_play(client: httpx.AsyncClient, live: Settings, film: str) -> None:
-    reply = await client.post("/v1/playback/sessions", json={"title_id": film, "device": TV}, headers=by(live, EDITOR))
-    assert problem(reply) == (403, "profile-required")
+    body = {"title_id": film, "device": TV}
+    for principal, refusal in ((NOBODY_YET, "profile-required"), (EDITOR, "scope-missing")):
+        reply = await client.post("/v1/playback/sessions", json=body, headers=by(live, principal))
+        assert problem(reply) == (403, refusal)
 
 
 async def test_a_session_of_someone_else_and_an_unknown_one_are_refused(

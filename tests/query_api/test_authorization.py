@@ -5,9 +5,7 @@ import pytest
 from infra.permissions import Principal
 from query_api.authorization import (
     NotYourProfile,
-    OperatorsOnly,
     SessionNotYours,
-    check_operator,
     check_profile,
     check_session,
 )
@@ -31,10 +29,3 @@ def test_a_profile_is_not_read_by_others(reader: Principal) -> None:
         check_profile(reader, "viewer-1")
     with pytest.raises(SessionNotYours):
         check_session(reader, "viewer-1")
-
-
-@pytest.mark.parametrize("reader", [VIEWER, ANALYST, SERVICE])
-def test_operations_are_for_operators(reader: Principal) -> None:
-    check_operator(OPERATOR)
-    with pytest.raises(OperatorsOnly):
-        check_operator(reader)

@@ -55,7 +55,7 @@ async def test_the_profile_of_someone_else_is_refused(viewer: httpx.AsyncClient,
 
 
 async def test_dead_letters_are_refused_to_viewers(viewer: httpx.AsyncClient) -> None:
-    refused(await viewer.get("/v1/dead-letters"), 403, "operators-only")
+    refused(await viewer.get("/v1/dead-letters"), 403, "scope-missing")
 
 
 @pytest.mark.parametrize(("path", "store"), STORE_OF.items())

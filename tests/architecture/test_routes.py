@@ -1,0 +1,66 @@
+"""Every route of both APIs declares once what its callers need; run with `pytest -s` this shows the table."""
+
+from pathlib import Path
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+
+import commands.app
+import query_api.app
+from infra.access_table import Entry, Undeclared, access_table
+from infra.authentication import Needs
+from infra.declared import Bearing, Public
+from infra.permissions import OF_ROLE, VIEWER, Scope
+from infra.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FastAPI]:
+    settings = Settings(state_dir=Path(tmp_path_factory.mktemp("state")))
+    return {"commands": commands.app.create_app(settings), "query API": query_api.app.create_app(settings)}
+
+
+def test_every_route_declares_once_what_its_callers_need(apps: dict[str, FastAPI]) -> None:
+    for name, app in apps.items():
+        table = access_table(app)
+        assert table
+        print(f"\n{name}", *(f"{row.method:6} {row.path:80} {row.said}" for row in table), sep="\n")
+
+
+def test_every_scope_that_a_route_needs_is_given_to_somebody(apps: dict[str, FastAPI]) -> None:
+    given = VIEWER.union(*OF_ROLE.values())
+    for row in (row for app in apps.values() for row in access_table(app)):
+        if isinstance(row.access, Needs):
+            assert row.access.scopes <= given, row
+
+
+def test_the_document_names_the_scopes_of_every_operation(apps: dict[str, FastAPI]) -> None:
+    for app in apps.values():
+        paths = app.openapi()["paths"]
+        for row in access_table(app):
+            operation = paths.get(row.path, {}).get(row.method.lower())
+            if isinstance(row.access, Needs):
+                assert operation, f"{row.path} is not in the document"
+                documented = {scope for way in operation["security"] for scope in way["AccessToken"]}
+                assert documented == row.access.scopes, row.path
+
+
+@pytest.mark.parametrize(
+    "declared", [[], [Needs(Scope.ACCOUNT), Public("both")], [Needs(Scope.ACCOUNT), Needs(Scope.PLAYBACK)]]
+)
+def test_a_route_that_declares_nothing_or_two_things_is_found(declared: list[Needs | Public]) -> None:
+    router = APIRouter(dependencies=[Depends(each) for each in declared])
+    router.add_api_route("/somewhere", lambda: None)
+    app = FastAPI(openapi_url=None)
+    app.include_router(router)
+    with pytest.raises(Undeclared, match="/somewhere"):
+        access_table(app)
+
+
+def test_the_table_says_each_declaration_in_words() -> None:
+    def said(access: Needs | Public | Bearing) -> str:
+        return Entry("GET", "/", access, lambda: None).said
+
+    assert said(Needs(Scope.BILLING_READ, Scope.ACCOUNT)) == "account or billing:read"
+    assert said(Public("probes")) == "public: probes"
+    assert said(Bearing("a signature")) == "bearing a signature"

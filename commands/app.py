@@ -30,7 +30,7 @@ from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.http_server import serve
 from infra.openapi import document_access, document_refusals, serve_document
-from infra.postgres import connect_pool
+from infra.postgres import Role, connect_pool
 from infra.publisher import Publisher
 from infra.revocations import Revocations
 from infra.settings import Settings
@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    pool = await connect_pool(settings)
+    pool = await connect_pool(settings, role=Role.COMMANDS)
     publisher = Publisher(settings)
     client = redis.connect(settings)
     await publisher.start()

@@ -94,12 +94,13 @@ class Tokens:
         self._access_ttl = timedelta(seconds=settings.access_token_ttl_s)
         self._verified: LRUCache[str, tuple[object, float]] = LRUCache(settings.verified_tokens_kept)
 
-    def mint_access(self, principal: Principal) -> str:
-        """An access token for a principal, valid from now."""
+    def mint_access(self, principal: Principal, *, ttl_s: int | None = None) -> str:
+        """An access token for a principal, valid from now; `ttl_s`: for that long instead of as settings say."""
         now = self._clock()
+        lasts = self._access_ttl if ttl_s is None else timedelta(seconds=ttl_s)
         claims = _Access(
             sub=principal.subject,
-            exp=(now + self._access_ttl).timestamp(),
+            exp=(now + lasts).timestamp(),
             scope=" ".join(sorted(principal.scopes)),
             account_id=principal.account_id,
             profile_id=principal.profile_id,
@@ -159,7 +160,11 @@ class Tokens:
         return value
 
     def _read_access(self, token: str) -> tuple[Principal, float]:
-        claims = msgspec.convert(self._claims(token, self.keys.access_public, "EdDSA", ACCESS_AUDIENCE), _Access)
+        given = self._claims(token, self.keys.access_public, "EdDSA", ACCESS_AUDIENCE)
+        try:
+            claims = msgspec.convert(given, _Access)
+        except msgspec.ValidationError as error:
+            raise BadToken(str(error)) from error
         principal = Principal(
             subject=claims.sub,
             account_id=claims.account_id,

@@ -1,0 +1,137 @@
+"""Sign-ins that ended and devices that were removed before their tokens ran out: what both APIs refuse.
+
+The projection identity_revoked keeps them in the Redis hash identity_revoked:{all}: fields "sign_in:<id>" and
+"device:<id>". A process polls it, and goes on with what it knows while Redis is away.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Final, NamedTuple, Protocol
+
+from prometheus_client import Counter, Gauge
+from redis.exceptions import RedisError
+
+from infra.clock import Clock, monotonic_s, utc_now
+from infra.redis import Redis, connect
+from infra.settings import Settings
+from infra.telemetry import log
+
+KEY: Final = "identity_revoked:{all}"
+CHECKPOINTS: Final = "projection_checkpoint:redis"
+TOPIC: Final = "identity.events"
+SIGN_IN: Final = "sign_in:"
+DEVICE: Final = "device:"
+SCAN_ROWS: Final = 1_000
+LOG_INTERVAL_S: Final = 1.0
+FAILED_OPEN = Counter("playhead_revocations_failed_open_total", "Polls of ended sign-ins that Redis did not answer")
+KNOWN = Gauge("playhead_revocations_known", "Ended sign-ins and removed devices that this process refuses")
+
+
+class Ended(Protocol):
+    """Tells what has ended."""
+
+    def has_sign_in(self, sign_in_id: str) -> bool:
+        """Whether a sign-in has ended."""
+
+    def has_device(self, device_id: str) -> bool:
+        """Whether a device was removed."""
+
+
+class _Seen(NamedTuple):
+    """What tells that the hash has changed: its length, and, once it is full, how far its projection is."""
+
+    rows: int
+    checkpoints: tuple[bytes | None, ...]
+
+
+class Revocations:
+    """The set that a process knows, as Ended. What was seen once is kept for as long as a token of it may live, even if
+    Redis loses it."""
+
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        self._settings = settings
+        self._clock = clock
+        longest_s = max(settings.access_token_ttl_s, settings.unlock_ttl_s, settings.playback_token_ttl_s)
+        self._kept_for = timedelta(seconds=longest_s)
+        self._known: dict[str, int] = {}  # field: when it ended, epoch ms
+        self._seen: _Seen | None = None
+        self._logged_at_s = float("-inf")
+
+    def has_sign_in(self, sign_in_id: str) -> bool:
+        """Whether a sign-in has ended."""
+        return SIGN_IN + sign_in_id in self._known
+
+    def has_device(self, device_id: str) -> bool:
+        """Whether a device was removed."""
+        return DEVICE + device_id in self._known
+
+    @contextlib.asynccontextmanager
+    async def polled(self) -> AsyncIterator[None]:
+        """Keep the set up to date meanwhile; it has been asked for once when this begins."""
+        client = connect(self._settings)
+        try:
+            await self.poll(client)
+            polling = asyncio.create_task(self._run(client), name="poll revocations")
+            try:
+                yield
+            finally:
+                polling.cancel()
+                await asyncio.wait([polling])
+        finally:
+            await client.aclose()
+
+    async def poll(self, client: Redis) -> None:
+        """Look once. Nothing is read unless something changed."""
+        try:
+            async with asyncio.timeout(self._settings.query_timeout_s):
+                seen = await self._look(client)
+                if seen != self._seen:
+                    self._take(await _read(client, seen.rows))
+                    self._seen = seen
+        except (RedisError, OSError, ValueError, IndexError) as error:  # the latter: a hash that somebody else wrote
+            FAILED_OPEN.inc()
+            if monotonic_s() - self._logged_at_s >= LOG_INTERVAL_S:
+                self._logged_at_s = monotonic_s()
+                log.warning("ended sign-ins cannot be read; going on with those known", error=repr(error))
+
+    async def _run(self, client: Redis) -> None:
+        while True:
+            await asyncio.sleep(self._settings.revocations_poll_s)
+            await self.poll(client)
+
+    async def _look(self, client: Redis) -> _Seen:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.hlen(KEY)
+        fields = [f"{TOPIC}:{partition}" for partition in range(self._settings.log_partitions)]
+        pipeline.hmget(CHECKPOINTS, fields)
+        rows, checkpoints = await pipeline.execute()
+        # Rows are only ever added, until the oldest make room: then the length says nothing any more.
+        return _Seen(rows, tuple(checkpoints) if rows >= self._settings.revocations_max else ())
+
+    def _take(self, read: dict[str, int]) -> None:
+        since_ms = int((self._clock() - self._kept_for).timestamp() * 1000)
+        lasting = {field: ended_ms for field, ended_ms in self._known.items() if ended_ms > since_ms}
+        known = {**lasting, **read}
+        surplus = len(known) - self._settings.revocations_max
+        for field in sorted(known, key=known.__getitem__)[: max(0, surplus)]:
+            del known[field]
+        self._known = known
+        KNOWN.set(len(known))
+
+
+async def _read(client: Redis, rows: int) -> dict[str, int]:
+    """The hash: at once, or when it is long a piece at a time, so that nobody else waits for Redis."""
+    if rows <= SCAN_ROWS:
+        return dict(_parsed(field, value) for field, value in (await client.hgetall(KEY)).items())
+    return dict([_parsed(field, value) async for field, value in client.hscan_iter(KEY, count=SCAN_ROWS)])
+
+
+def _parsed(field: bytes | str, value: bytes | str) -> tuple[str, int]:
+    """Of a value "<offset>:<updated_ms>:<row>"."""
+    return _text(field), int(_text(value).split(":", 2)[1])
+
+
+def _text(given: bytes | str) -> str:
+    return given if isinstance(given, str) else given.decode()

@@ -95,17 +95,21 @@ class RemoveDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class CreateProfile:
-    """Add a profile. `profiles_allowed`: how many the account may have."""
+    """Add a profile. `profiles_allowed`: how many the account may have. `asked_within`: the maturity limit of the
+    profile that asks; `proved`: by the account's password."""
 
     profile: Profile
     profiles_allowed: int
+    asked_within: int | None = None
+    proved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeProfile:
-    """Have a profile be like this."""
+    """Have a profile be like this. `proved`: by the account's password, or by the profile's PIN."""
 
     profile: Profile
+    proved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,23 +122,28 @@ class ChangePreferences:
 
 @dataclass(frozen=True, kw_only=True)
 class SetPin:
-    """Protect a profile by a PIN, or by another one."""
+    """Protect a profile by a PIN, or by another one. `proved`: by the account's password, or by the PIN so far."""
 
     profile_id: ProfileId
+    proved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemovePin:
-    """Protect a profile by no PIN."""
+    """Protect a profile by no PIN. `proved`: by the account's password, or by the PIN."""
 
     profile_id: ProfileId
+    proved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteProfile:
-    """Take a profile away."""
+    """Take a profile away. `asked_within`: the maturity limit of the profile that asks; `proved`: by the account's
+    password, or by the profile's PIN."""
 
     profile_id: ProfileId
+    asked_within: int | None = None
+    proved: bool = False
 
 
 AccountLifeCommand: TypeAlias = (

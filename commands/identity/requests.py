@@ -14,6 +14,7 @@ from commands.handling import Alongside, Outcome, Target, Terms
 from commands.identity.access_tables import keep_step
 from commands.identity.commands import AccountCommand
 from commands.identity.decider import ACCOUNT
+from commands.identity.passwords import Passwords
 from commands.identity.refusals import AccountIsWithdrawn, AccountUnknown
 from commands.identity.streams import of_account
 from commands.replies import Recorded
@@ -36,6 +37,7 @@ class Desk:
 
     opened: Resources
     master: MasterKey
+    passwords: Passwords
     terms: Terms
     response: Response
 
@@ -94,7 +96,7 @@ async def _desk(
     opened: Annotated[Resources, Depends(resources)],
     asked: Annotated[Terms, Depends(terms)],
 ) -> Desk:
-    return Desk(opened, request.app.state.master_key, asked, response)
+    return Desk(opened, request.app.state.master_key, request.app.state.passwords, asked, response)
 
 
 async def _open_desk(
@@ -103,7 +105,7 @@ async def _open_desk(
     opened: Annotated[Resources, Depends(resources)],
     asked: Annotated[Terms, Depends(anonymous_terms)],
 ) -> Desk:
-    return Desk(opened, request.app.state.master_key, asked, response)
+    return Desk(opened, request.app.state.master_key, request.app.state.passwords, asked, response)
 
 
 At = Annotated[Desk, Depends(_desk)]

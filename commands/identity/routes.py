@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, FastAPI
 
+from commands.identity.passwords import Passwords
 from infra.personal_data import MasterKey
 from infra.settings import Settings
 
@@ -11,5 +12,6 @@ ROUTERS: tuple[APIRouter, ...] = ()
 def install(app: FastAPI, settings: Settings) -> None:
     """Serve the context's routes with the keys of an installation."""
     app.state.master_key = MasterKey.load(settings)
+    app.state.passwords = Passwords(settings)
     for router in ROUTERS:
         app.include_router(router)

@@ -1,7 +1,7 @@
 """The commands process: what it serves, and what it opens to serve it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
 from fastapi import FastAPI
@@ -25,6 +25,7 @@ from commands.subscription import staff_routes as subscription
 from commands.subscription.problems import PROBLEMS as SUBSCRIPTION_PROBLEMS
 from commands.subscription.recording import Recording
 from infra import problems, redis
+from infra.api_keys import ApiKeys
 from infra.authentication import BearerAuthentication
 from infra.clock import utc_now
 from infra.event_log import EventLog
@@ -53,7 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
     tokens = Tokens(settings)
     app.state.tokens = tokens
     app.state.revocations = Revocations(settings)
-    app.state.authentication = BearerAuthentication(tokens, app.state.revocations)
+    app.state.api_keys = ApiKeys(lambda: nullcontext(app.state.resources.pool), settings)
+    app.state.authentication = BearerAuthentication(tokens, app.state.revocations, app.state.api_keys)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
     app.add_middleware(CorrelationMiddleware)
@@ -92,7 +94,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     recording = Recording(app.state.resources.handling, app.state.subscription_deciders)
     app.state.on_payment_event = recording.on_webhook
     try:
-        async with app.state.revocations.polled():
+        async with app.state.revocations.polled(), app.state.api_keys.noted():
             yield
     finally:
         await publisher.stop()

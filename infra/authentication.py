@@ -11,13 +11,14 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from infra.api_keys import PREFIX, ApiKeys
 from infra.declared import Bearing, Public
 from infra.permissions import Principal, Scope
 from infra.problems import ProblemKind, Problems, Refusal
 from infra.revocations import Ended
 from infra.tokens import BadToken, Tokens
 
-__all__ = ["BearerAuthentication", "Bearing", "Needs", "Public", "caller_of", "check_scope", "principal"]
+__all__ = ["BearerAuthentication", "Bearing", "Needs", "Public", "check_scope", "principal"]
 
 REALM: Final = "playhead"
 SCHEME: Final = "bearer "
@@ -48,24 +49,40 @@ PROBLEMS: Final[Problems] = {
 
 
 class BearerAuthentication:
-    """Reads `Authorization: Bearer <access token>`. `ended`: what is refused before its tokens run out."""
+    """Reads `Authorization: Bearer <access token or API key>`. `ended`: what is refused before its tokens run out."""
 
-    def __init__(self, tokens: Tokens, ended: Ended | None = None) -> None:
+    def __init__(self, tokens: Tokens, ended: Ended | None = None, api_keys: ApiKeys | None = None) -> None:
         self._tokens = tokens
         self._ended = ended
+        self._api_keys = api_keys
+
+    async def caller(self, request: Request) -> Principal:
+        """Who the request is from, by an access token or an API key. Raises Unauthenticated, and what a look-up of a
+        key raises while Postgres is away."""
+        given = _given(request)
+        if self._api_keys is None or not given.startswith(PREFIX):
+            return self.principal(request)
+        try:
+            return await self._api_keys.principal(given)
+        except BadToken as error:
+            raise _unauthenticated(f"The API key was not accepted: {error}.", error="invalid_token") from error
 
     def principal(self, request: Request) -> Principal:
-        """Who the request is from. Raises Unauthenticated."""
-        given = request.headers.get("authorization")
-        if given is None or given[: len(SCHEME)].lower() != SCHEME:
-            raise _unauthenticated("Send an access token as `Authorization: Bearer <token>`.", error=None)
+        """Who the request is from, by an access token. Raises Unauthenticated, also for an API key."""
         try:
-            caller = self._tokens.verify_access(given[len(SCHEME) :].strip())
+            caller = self._tokens.verify_access(_given(request))
         except BadToken as error:
             raise _unauthenticated(f"The access token was not accepted: {error}.", error="invalid_token") from error
         if self._ended is not None and _has_ended(caller, self._ended):
             raise _unauthenticated("The sign-in has ended; sign in again.", error="invalid_token")
         return caller
+
+
+def _given(request: Request) -> str:
+    header = request.headers.get("authorization")
+    if header is None or header[: len(SCHEME)].lower() != SCHEME:
+        raise _unauthenticated("Send an access token as `Authorization: Bearer <token>`.", error=None)
+    return header[len(SCHEME) :].strip()
 
 
 def _has_ended(caller: Principal, ended: Ended) -> bool:
@@ -94,22 +111,17 @@ class Needs(SecurityBase):
         self.scheme_name = self.scheme
 
     async def __call__(self, request: Request) -> Principal:
-        caller = caller_of(request)
+        caller = await principal(request)
         check_scope(caller, *self.scopes)
         return caller
 
 
 async def principal(request: Request) -> Principal:
-    """Who a request is from, as a dependency. Raises Unauthenticated."""
-    return caller_of(request)
-
-
-def caller_of(request: Request) -> Principal:
-    """Who a request is from, verified once a request. Raises Unauthenticated."""
+    """Who a request is from, verified once a request; also a dependency. Raises Unauthenticated."""
     known: Principal | None = request.scope.get(VERIFIED)
     if known is None:
         authentication: BearerAuthentication = request.app.state.authentication
-        known = request.scope[VERIFIED] = authentication.principal(request)
+        known = request.scope[VERIFIED] = await authentication.caller(request)
     return known
 
 

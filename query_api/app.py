@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from infra import authentication, cursors, problems
+from infra.api_keys import ApiKeys
 from infra.authentication import BearerAuthentication
 from infra.http_server import serve
 from infra.openapi import document_access, document_refusals, serve_document
@@ -62,11 +63,12 @@ def create_app(settings: Settings) -> FastAPI:
     tokens = Tokens(settings)
     revocations = Revocations(settings)
     sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal))
+    api_keys = ApiKeys(sources.postgres.use, settings)
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
         sources.open()
-        async with revocations.polled():
+        async with revocations.polled(), api_keys.noted():
             yield
         await sources.close()
 
@@ -78,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.sources = sources
-    app.state.authentication = BearerAuthentication(tokens, revocations)
+    app.state.authentication = BearerAuthentication(tokens, revocations, api_keys)
     app.add_middleware(PlainRequests, sources=sources, authentication=app.state.authentication, settings=settings)
     app.add_middleware(CorrelationMiddleware)
     for routes in ROUTES:

@@ -1,6 +1,7 @@
 """Postgres connections: pools for the processes, and the migrations (alembic with raw SQL)."""
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,8 +18,23 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
-async def connect_pool(settings: Settings, *, size: int | None = None, synchronous_commit: bool = True) -> Pool:
+class Role(StrEnum):
+    """What a process may do in Postgres (migration 0010)."""
+
+    COMMANDS = "playhead_commands"
+    QUERY = "playhead_query"
+    RELAY = "playhead_relay"
+    PROJECTIONS = "playhead_projections"
+    BILLING = "playhead_billing"
+    """Of the scheduler too."""
+
+
+async def connect_pool(
+    settings: Settings, *, role: Role | None = None, size: int | None = None, synchronous_commit: bool = True
+) -> Pool:
     """A pool that connects when it is first used, so that a process starts while Postgres is away.
+
+    Its connections take the role, whoever the DSN names: that one must be a member of it. None: they stay who they are.
 
     Without synchronous_commit a crash of Postgres may lose the last commits, each wholly: only for what is redone.
 
@@ -34,6 +50,7 @@ async def connect_pool(settings: Settings, *, size: int | None = None, synchrono
         server_settings={
             "application_name": "playhead",
             "jit": "off",
+            **({} if role is None else {"role": role.value}),
             **({} if synchronous_commit else {"synchronous_commit": "off"}),
         },
     )

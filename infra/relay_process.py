@@ -6,7 +6,7 @@ import signal
 import uvloop
 
 from infra.event_log.idempotency import forget_old
-from infra.postgres import Pool, connect_pool
+from infra.postgres import Pool, Role, connect_pool
 from infra.relay import TRANSIENT, Relay
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
@@ -19,7 +19,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    pool = await connect_pool(settings)
+    pool = await connect_pool(settings, role=Role.RELAY)
     relay = Relay(pool, settings)
 
     async def missing() -> dict[str, str]:

@@ -76,8 +76,8 @@ async def read_dead_letters(operator: Operator, sources: From, page: Page) -> De
     listing = Listing(sources.cursors, scope_of("dead_letters"), AfterLetter)
     after = listing.after(page.cursor)
     at, letter_id = (after.recorded_at, after.letter_id) if after else (None, None)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(DEAD_LETTERS, at, letter_id, page.limit + 1, PREVIEW_BYTES)
+    async with sources.postgres_as(operator) as connection:
+        rows = await connection.fetch(DEAD_LETTERS, at, letter_id, page.limit + 1, PREVIEW_BYTES)
     shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterLetter(row["recorded_at"], row["letter_id"]))
     return DeadLetterPage(items=[_letter(row) for row in shown], next_cursor=next_cursor)
 

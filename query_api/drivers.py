@@ -21,6 +21,7 @@ POSTGRES_FAILURES: tuple[type[Exception], ...] = (
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.UndefinedTableError,  # not migrated yet
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidParameterValueError,  # no such role yet
 )
 CASSANDRA_FAILURES: tuple[type[Exception], ...] = (
     OSError,
@@ -60,7 +61,7 @@ def postgres_driver(settings: Settings) -> Driver[postgres.Pool]:
     """Postgres, as a pool."""
     return Driver(
         "postgres",
-        connect=lambda: postgres.connect_pool(settings),
+        connect=lambda: postgres.connect_pool(settings, role=postgres.Role.QUERY),
         ping=lambda pool: pool.fetchval("select count(*) from (select from catalog_titles limit 1) as any_title"),
         close=lambda pool: pool.close(),
         failures=POSTGRES_FAILURES,

@@ -3,16 +3,19 @@ cursors.
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from infra.cursors import Cursors
-from infra.postgres import Pool
+from infra.permissions import Principal
+from infra.postgres import Connection, Pool
 from infra.settings import Settings
 from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis
 from query_api.drivers import Cql, cassandra_driver, postgres_driver, redis_driver
 from query_api.playback.withdrawn import WithdrawnTitles
 from query_api.read_your_writes import Checkpoint
 from query_api.redis_reads import RedisReads
+from query_api.row_security import reading_as
 from query_api.stores import Store
 
 
@@ -45,6 +48,10 @@ class Sources:
             withdrawn=WithdrawnTitles(in_redis, settings),
             cursors=cursors,
         )
+
+    def postgres_as(self, caller: Principal) -> AbstractAsyncContextManager[Connection]:
+        """A connection for every table that has rows of people: see row_security.py. Raises StoreUnavailable."""
+        return reading_as(self.postgres, caller)
 
     def open(self) -> None:
         """Begin to connect to all three."""

@@ -24,7 +24,7 @@ from events.types import SeriesId, TitleId
 from infra.clock import Clock, utc_now
 from infra.event_log import EventLog
 from infra.ids import new_id
-from infra.postgres import Pool, connect_pool
+from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
 
@@ -130,7 +130,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    pool = await connect_pool(settings)
+    pool = await connect_pool(settings, role=Role.BILLING)
     scheduler = Scheduler(Handling(EventLog(pool, settings), utc_now), Schedule(pool), utc_now)
 
     async def missing() -> dict[str, str]:

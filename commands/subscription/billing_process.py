@@ -17,7 +17,7 @@ from infra.event_log import EventLog
 from infra.payments.http_provider import HttpPaymentProvider
 from infra.payments.keys import PaymentKeys
 from infra.payments.provider import PaymentProvider
-from infra.postgres import Pool, connect_pool
+from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
 
@@ -92,7 +92,7 @@ class Rounds:
 
 async def _run(settings: Settings, once: bool) -> None:
     async with AsyncExitStack() as opened:
-        pool = await connect_pool(settings)
+        pool = await connect_pool(settings, role=Role.BILLING)
         opened.push_async_callback(pool.close)
         provider = await opened.enter_async_context(HttpPaymentProvider(PaymentKeys.load(settings), settings))
         rounds = Rounds(new_billing(pool, provider, settings), settings)

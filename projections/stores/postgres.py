@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from infra.postgres import Connection, Pool, connect_pool
+from infra.postgres import Connection, Pool, Role, connect_pool
 from infra.settings import Settings
 from projections.errors import RecordRefused, StoreEmptied, StoreUnavailable
 from projections.folding import Keyed
@@ -88,7 +88,7 @@ class PostgresStore:
         """
         await self.close()
         with _told_apart():
-            self._pool = await connect_pool(self._settings, size=2, synchronous_commit=False)
+            self._pool = await connect_pool(self._settings, role=Role.PROJECTIONS, size=2, synchronous_commit=False)
 
     async def close(self) -> None:
         """Close the connections, whatever they are doing."""

@@ -193,8 +193,8 @@ async def read_series(
 ) -> Response:
     """A series with its seasons, and where the viewer should go on."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(SERIES, *progress_values(settings, caller.profile_id, series_id))
+    async with sources.postgres_as(caller) as connection:
+        rows = await connection.fetch(SERIES, *progress_values(settings, caller.profile_id, series_id))
     if not rows or rows[0]["title_id"] != series_id:
         raise _unknown(series_id)
     following = rows[1] if len(rows) > 1 and caller.profile_id is not None else None
@@ -222,10 +222,11 @@ async def read_episodes(
     place = (after.season_number, after.episode_number, after.title_id) if after else (None, None, None)
     values = (*progress_values(settings, caller.profile_id, series_id), season_number, *place, page.limit + 1)
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(EPISODES, *values)
-        if not rows and after is None and await pool.fetchrow(IS_SERIES, series_id) is None:
-            raise _unknown(series_id)
+    async with sources.postgres_as(caller) as connection:
+        rows = await connection.fetch(EPISODES, *values)
+        unknown = not rows and after is None and await connection.fetchrow(IS_SERIES, series_id) is None
+    if unknown:
+        raise _unknown(series_id)
     shown, next_cursor = listing.page(rows, page.limit, _after_episode)
     return reply(Episodes([_episode(row, asked.locales) for row in shown], next_cursor))
 

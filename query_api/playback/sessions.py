@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from infra.openapi import replies
 from infra.problems import ProblemKind, Refusal
-from query_api.authorization import SESSION_NOT_YOURS, check_session
+from query_api.authorization import SESSION_NOT_YOURS, SessionNotYours, check_session
 from query_api.dependencies import EVERY_VIEW, From, Positions, SessionId, Watcher
 from query_api.playback import TOPIC
 
@@ -20,6 +20,7 @@ class SessionUnknown(Refusal):
 SESSION_UNKNOWN = ProblemKind(404, "session-unknown", "There is no such playback session")
 
 SESSION: Final = "select * from playback_sessions where session_id = $1"
+EXISTS: Final = "select playback_session_exists($1)"
 
 EXAMPLE: Final = {
     "session_id": "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c3d",
@@ -81,8 +82,11 @@ routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 async def read_session(caller: Watcher, sources: From, session_id: SessionId, positions: Positions) -> Session:
     """One session: whose, of what, on which device, where its playhead is, and how it went."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        row = await pool.fetchrow(SESSION, session_id)
+    async with sources.postgres_as(caller) as connection:
+        row = await connection.fetchrow(SESSION, session_id)
+        elsewhere = row is None and await connection.fetchval(EXISTS, session_id)
+    if elsewhere:
+        raise SessionNotYours("The session was played by another account than the one that the access token is for.")
     if row is None:
         raise session_unknown(session_id)
     check_session(caller, row["profile_id"])

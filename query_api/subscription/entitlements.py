@@ -15,7 +15,7 @@ from infra.openapi import replies
 from query_api.dependencies import EVERY_PAGE, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
-from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount
+from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 from query_api.subscription.entitlement import Status
 from query_api.subscription.plans import LIMITS_EXAMPLE, Limits
 from query_api.subscription.subscriptions import SUBSCRIPTION, subscription_of
@@ -92,6 +92,7 @@ routes = APIRouter(prefix="/v1/accounts/{account_id}/entitlements", tags=["subsc
 
 @routes.get("", responses=replies(EXAMPLE, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
 async def read_entitlements(
+    caller: Payer,
     account_id: OwnAccount,
     sources: From,
     page: Page,
@@ -105,10 +106,10 @@ async def read_entitlements(
     after = listing.after(page.cursor)
     now = utc_now()
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        row = await pool.fetchrow(SUBSCRIPTION, account_id)
+    async with sources.postgres_as(caller) as connection:
+        row = await connection.fetchrow(SUBSCRIPTION, account_id)
         place = after.purchase_id if after else ""
-        rows = await pool.fetch(USABLE, account_id, place, title, now, page.limit + 1)
+        rows = await connection.fetch(USABLE, account_id, place, title, now, page.limit + 1)
     shown, next_cursor = listing.page(rows, page.limit, lambda one: AfterPurchase(one["purchase_id"]))
     return Entitlements(
         account_id=account_id,

@@ -12,7 +12,7 @@ from infra.openapi import replies
 from query_api.dependencies import EVERY_PAGE, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
-from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount
+from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 from query_api.subscription.plans import MONEY_EXAMPLE, Money
 
 INVOICES: Final = """
@@ -95,14 +95,16 @@ routes = APIRouter(prefix="/v1/accounts/{account_id}/invoices", tags=["subscript
 
 
 @routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
-async def read_invoices(account_id: OwnAccount, sources: From, page: Page, positions: Positions) -> InvoicePage:
+async def read_invoices(
+    caller: Payer, account_id: OwnAccount, sources: From, page: Page, positions: Positions
+) -> InvoicePage:
     """What the account owed and owes, for its subscriptions and purchases."""
     listing = Listing(sources.cursors, scope_of("invoices", account_id), AfterInvoice)
     after = listing.after(page.cursor)
     place = (after.issued_at, after.invoice_id) if after else (None, None)
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(INVOICES, account_id, *place, page.limit + 1)
+    async with sources.postgres_as(caller) as connection:
+        rows = await connection.fetch(INVOICES, account_id, *place, page.limit + 1)
     shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterInvoice(row["issued_at"], row["invoice_id"]))
     return InvoicePage(items=[_invoice(row) for row in shown], next_cursor=next_cursor)
 

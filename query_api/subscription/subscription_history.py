@@ -12,7 +12,7 @@ from infra.openapi import replies
 from query_api.dependencies import EVERY_PAGE, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
-from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount
+from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 
 HISTORY: Final = """
     select * from subscription_history where account_id = $1 and ($2::bigint is null or version < $2)
@@ -62,13 +62,15 @@ routes = APIRouter(prefix="/v1/accounts/{account_id}/subscription/history", tags
 
 
 @routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
-async def read_history(account_id: OwnAccount, sources: From, page: Page, positions: Positions) -> HistoryPage:
+async def read_history(
+    caller: Payer, account_id: OwnAccount, sources: From, page: Page, positions: Positions
+) -> HistoryPage:
     """Everything that happened to the account's subscriptions, as it was recorded."""
     listing = Listing(sources.cursors, scope_of("subscription_history", account_id), AfterEvent)
     after = listing.after(page.cursor)
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(HISTORY, account_id, after.version if after else None, page.limit + 1)
+    async with sources.postgres_as(caller) as connection:
+        rows = await connection.fetch(HISTORY, account_id, after.version if after else None, page.limit + 1)
     shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterEvent(row["version"]))
     return HistoryPage(items=[_event(row) for row in shown], next_cursor=next_cursor)
 

@@ -13,7 +13,7 @@ from infra.openapi import replies
 from infra.problems import ProblemKind, Refusal
 from query_api.dependencies import From, Positions
 from query_api.subscription import TOPIC
-from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount
+from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 from query_api.subscription.entitlement import Moments, Status, standing_at
 from query_api.subscription.plans import LIMITS_EXAMPLE, MONEY_EXAMPLE, Limits, Money
 
@@ -89,11 +89,11 @@ routes = APIRouter(prefix="/v1/accounts/{account_id}/subscription", tags=["subsc
 
 
 @routes.get("", responses=replies(EXAMPLE, *EVERY_ACCOUNT_VIEW, SUBSCRIPTION_UNKNOWN))
-async def read_subscription(account_id: OwnAccount, sources: From, positions: Positions) -> Subscription:
+async def read_subscription(caller: Payer, account_id: OwnAccount, sources: From, positions: Positions) -> Subscription:
     """The account's subscription: its plan, how it stands now, and until when."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        row = await pool.fetchrow(SUBSCRIPTION, account_id)
+    async with sources.postgres_as(caller) as connection:
+        row = await connection.fetchrow(SUBSCRIPTION, account_id)
     if row is None:
         raise SubscriptionUnknown(f"Account {account_id!r} never subscribed.")
     return subscription_of(row, utc_now())

@@ -11,7 +11,7 @@ from infra.openapi import replies
 from query_api.dependencies import EVERY_PAGE, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
-from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount
+from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 
 TRANSACTIONS: Final = """
     select * from subscription_transactions
@@ -67,13 +67,15 @@ routes = APIRouter(prefix="/v1/accounts/{account_id}/transactions", tags=["subsc
 
 
 @routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
-async def read_transactions(account_id: OwnAccount, sources: From, page: Page, positions: Positions) -> TransactionPage:
+async def read_transactions(
+    caller: Payer, account_id: OwnAccount, sources: From, page: Page, positions: Positions
+) -> TransactionPage:
     """The account's charges and refunds."""
     listing = Listing(sources.cursors, scope_of("transactions", account_id), AfterTransaction)
     after = listing.after(page.cursor)
     place = (after.at, after.transaction_id) if after else (None, None)
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(TRANSACTIONS, account_id, *place, page.limit + 1)
+    async with sources.postgres_as(caller) as connection:
+        rows = await connection.fetch(TRANSACTIONS, account_id, *place, page.limit + 1)
     shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterTransaction(row["at"], row["transaction_id"]))
     return TransactionPage(items=[Transaction.model_validate(dict(row)) for row in shown], next_cursor=next_cursor)

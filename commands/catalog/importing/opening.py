@@ -11,7 +11,7 @@ from events.envelope import Context
 from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.ids import new_id
-from infra.postgres import Pool, connect_pool
+from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 
 PRINCIPAL = "catalog-import"
@@ -26,7 +26,7 @@ def beside(file: Path, suffix: str) -> Path:
 async def opened(settings: Settings, file: Path, bounds: Bounds) -> AsyncIterator[Importer]:
     """An importer for a file, with a connection for each lane. Raises StateUnreadable."""
     journal = Journal.load(beside(file, ".state"))
-    pool = await connect_pool(settings, size=bounds.lanes)
+    pool = await connect_pool(settings, role=Role.COMMANDS, size=bounds.lanes)
     try:
         if not await _is_of(journal, pool):
             journal.forget()

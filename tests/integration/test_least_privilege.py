@@ -1,0 +1,188 @@
+"""Each process's role in Postgres: what it must not do is refused, and nothing is there that no role was given."""
+
+import os
+from collections.abc import AsyncIterator
+from itertools import product
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from infra import event_log
+from infra import postgres as connections
+from infra.ids import new_id
+from infra.postgres import Pool, Role, connect_pool
+from infra.settings import Settings
+from projections.app import postgres_views
+
+pytestmark = pytest.mark.integration
+
+OF_NOBODY = {"alembic_version"}
+"""For who migrates alone."""
+
+REFUSED = [
+    (Role.QUERY, "select * from identity_credentials"),
+    (Role.QUERY, "select pin_hash from identity_profile_access"),
+    (Role.QUERY, "select * from identity_grants"),
+    (Role.QUERY, "select generation from identity_grants"),
+    (Role.QUERY, "select * from identity_one_time_tokens"),
+    (Role.QUERY, "select * from identity_device_codes"),
+    (Role.QUERY, "select * from identity_mail"),
+    (Role.QUERY, "select * from event_log"),
+    (Role.QUERY, "select * from idempotency"),
+    (Role.QUERY, "update identity_api_key_secrets set revoked_at = null"),
+    (Role.QUERY, "update identity_api_key_secrets set scopes = '{staff:write}'"),
+    (Role.QUERY, "update person_key set wrapped = null"),
+    (Role.QUERY, "delete from dead_letters"),
+    (Role.QUERY, "select append_events(0::smallint, 's', 0, '{}', '{}', now(), '{}')"),
+    (Role.QUERY, "create table mine (it int)"),
+    (Role.QUERY, "alter table subscriptions no force row level security"),
+    (Role.QUERY, "drop policy subscriptions_of_caller on subscriptions"),
+    (Role.RELAY, "insert into event_log select * from event_log"),
+    (Role.RELAY, "update partition_head set position = 0"),
+    (Role.RELAY, "select reply from idempotency"),
+    (Role.RELAY, "select * from stream_snapshot"),
+    (Role.RELAY, "select * from identity_credentials"),
+    (Role.RELAY, "select * from person_key"),
+    (Role.RELAY, "select * from subscriptions"),
+    (Role.RELAY, "select * from open_stream('s', null, null)"),
+    (Role.PROJECTIONS, "select * from event_log"),
+    (Role.PROJECTIONS, "select * from identity_credentials"),
+    (Role.PROJECTIONS, "select * from identity_profile_access"),
+    (Role.PROJECTIONS, "select * from identity_api_key_secrets"),
+    (Role.PROJECTIONS, "select * from person_key"),
+    (Role.PROJECTIONS, "update identity_grants set generation = 0"),
+    (Role.PROJECTIONS, "delete from projection_checkpoint"),
+    (Role.BILLING, "select * from identity_credentials"),
+    (Role.BILLING, "select * from person_key"),
+    (Role.BILLING, "select * from identity_accounts"),
+    (Role.BILLING, "update subscriptions set status = 'active'"),
+    (Role.BILLING, "delete from subscription_due"),
+    (Role.COMMANDS, "update event_log set type = 'other'"),
+    (Role.COMMANDS, "delete from person_key"),
+    (Role.COMMANDS, "delete from identity_api_key_secrets"),
+    (Role.COMMANDS, "update subscriptions set status = 'active'"),
+    (Role.COMMANDS, "update projection_checkpoint set position = 0"),
+    (Role.COMMANDS, "alter role playhead_commands superuser"),
+]
+
+
+@pytest.fixture(scope="module", params=list(Role), ids=lambda role: role.name.lower())
+async def taken(request: pytest.FixtureRequest, live: Settings) -> AsyncIterator[tuple[Role, Pool]]:
+    """A pool in each of the roles."""
+    pool = await connect_pool(live, role=request.param, size=1)
+    yield request.param, pool
+    await pool.close()
+
+
+async def test_a_process_is_its_role_however_mighty_the_user_is_that_connects(taken: tuple[Role, Pool]) -> None:
+    role, pool = taken
+    assert await pool.fetchval("select current_user") == role.value
+    assert not await pool.fetchval(
+        "select rolsuper or rolbypassrls or rolcreaterole or rolcanlogin from pg_roles where rolname = current_user"
+    )
+
+
+async def test_what_a_role_must_not_do_is_refused(taken: tuple[Role, Pool]) -> None:
+    role, pool = taken
+    statements = [statement for named, statement in REFUSED if named is role]
+    assert len(statements) >= 5
+    for statement in statements:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await pool.execute(statement)
+            pytest.fail(f"{role.value} may: {statement}")
+
+
+async def test_every_table_was_given_to_a_role_or_is_kept_from_all(postgres: Pool) -> None:
+    """A migration that makes a table says who may use it, or belongs in OF_NOBODY."""
+    forgotten = await postgres.fetch(
+        """select c.relname from pg_class as c
+           where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+             and not exists (
+                 select from unnest($1::text[]) as role
+                 where has_any_column_privilege(role, c.oid, 'select, insert, update') or
+                       has_table_privilege(role, c.oid, 'delete')
+             )""",
+        [role.value for role in Role],
+    )
+    assert {row["relname"] for row in forgotten} == OF_NOBODY
+
+
+async def test_nothing_was_given_to_everybody(postgres: Pool) -> None:
+    tables = await postgres.fetch(
+        "select table_name from information_schema.role_table_grants where grantee = 'PUBLIC' and table_schema = $1",
+        "public",
+    )
+    functions = await postgres.fetch(
+        """select p.proname from pg_proc as p
+           where p.pronamespace = 'public'::regnamespace
+             and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')  -- an extension's
+             and has_function_privilege('public', p.oid, 'execute')"""
+    )
+    assert (tables, functions) == ([], [])
+
+
+async def test_the_query_role_writes_nothing_but_when_a_key_was_last_used(postgres: Pool) -> None:
+    columns = await postgres.fetch(
+        """select c.relname || '.' || a.attname as name
+           from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+           where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+             and (has_column_privilege('playhead_query', c.oid, a.attnum, 'insert, update')
+                  or has_table_privilege('playhead_query', c.oid, 'delete, truncate'))"""
+    )
+    assert [row["name"] for row in columns] == ["identity_api_key_secrets.last_used_at"]
+
+
+async def test_history_is_nobodys_to_change(postgres: Pool) -> None:
+    for role, what in product(Role, ("update", "delete", "truncate")):
+        assert not await postgres.fetchval("select has_table_privilege($1, 'event_log', $2)", role.value, what)
+        if what == "update":
+            assert not await postgres.fetchval("select has_any_column_privilege($1, 'event_log', $2)", role.value, what)
+
+
+async def test_hashes_of_passwords_and_pins_are_for_the_commands_alone(postgres: Pool) -> None:
+    for role, column in product(Role, ("identity_credentials.password_hash", "identity_profile_access.pin_hash")):
+        table, name = column.split(".")
+        may = await postgres.fetchval("select has_column_privilege($1, $2, $3, 'select')", role.value, table, name)
+        assert may is (role is Role.COMMANDS), (role, column)
+
+
+async def test_every_view_can_be_written_by_the_projections(postgres: Pool) -> None:
+    for view in postgres_views():
+        for what in ("select", "insert", "update", "delete"):
+            assert await postgres.fetchval(
+                "select has_table_privilege('playhead_projections', $1, $2)", view.name, what
+            ), (view.name, what)
+
+
+async def test_an_operators_own_users_do_as_the_documentation_says(live: Settings, tmp_path: Path) -> None:
+    """docs/security.md: a user who owns and migrates the database and is no superuser, and one for a process."""
+    name = f"own_{os.getpid()}_{new_id()[-6:]}".replace("-", "_")
+    administrator = await asyncpg.connect(live.postgres_dsn)
+    server = live.postgres_dsn.partition("@")[2].rpartition("/")[0]
+
+    def settings_as(user: str) -> Settings:
+        return live.model_copy(update={"postgres_dsn": f"postgresql://{user}@{server}/{name}"})
+
+    await administrator.execute(f"create role {name}_migrations login createrole bypassrls")
+    await administrator.execute(f"create role {name}_query login in role playhead_query")
+    await administrator.execute(f"create database {name} owner {name}_migrations")
+    try:
+        await connections.migrate(settings_as(f"{name}_migrations"))
+        await event_log.create_partitions(settings_as(f"{name}_migrations"))
+        pool = await connect_pool(settings_as(f"{name}_query"), role=Role.QUERY, size=1)
+        assert await pool.fetch("select * from catalog_titles") == []
+        assert await pool.fetchval("select playback_session_exists('none')") is False
+        for statement in ("set role playhead_commands", "select * from identity_credentials"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await pool.execute(statement)
+        await pool.close()
+        wrong = await connect_pool(settings_as(f"{name}_query"), role=Role.COMMANDS, size=1)
+        with pytest.raises(asyncpg.PostgresError, match="role"):
+            await wrong.fetchval("select 1")
+        await wrong.close()
+    finally:
+        await administrator.execute(f"drop database {name} with (force)")
+        await administrator.execute(f"drop role {name}_query")
+        await administrator.execute(f"drop role {name}_migrations")
+        await administrator.close()

@@ -6,10 +6,11 @@ Recorded: its events are in the log. Ignored: they were already, a success. Refu
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from commands.auditing import change_between
 from commands.decider import Decider
 from events.envelope import Context, Event
 from events.refusals import Refusal
@@ -107,11 +108,13 @@ class Handling:
                 outcome = msgspec.json.decode(opened.replayed.reply, type=Outcome)
                 return msgspec.structs.replace(outcome, position=opened.replayed.place)
             _check_version(opened.streams[steps[0].target.stream_id], terms.expected_version)
-            decided = {step.target.stream_id: await _decide(opened, step, now) for step in steps}
-            outcome = _outcome(opened, steps[0].target, decided)
+            decided = {step.target.stream_id: await _decide(opened, step, now, terms.context) for step in steps}
+            recorded = {stream_id: each.events for stream_id, each in decided.items()}
+            changes = {stream_id: each.change for stream_id, each in decided.items() if each.change is not None}
+            outcome = _outcome(opened, steps[0].target, recorded)
             if alongside is not None:
-                await alongside(opened.connection, [event for events in decided.values() for event in events])
-            places = await opened.record(decided, terms.context, msgspec.json.encode(outcome))
+                await alongside(opened.connection, [event for events in recorded.values() for event in events])
+            places = await opened.record(recorded, terms.context, msgspec.json.encode(outcome), changes=changes)
         return msgspec.structs.replace(outcome, position=places[steps[0].target.stream_id])
 
 
@@ -123,14 +126,22 @@ def _check_version(stream: Stream, expected_version: int | None) -> None:
         )
 
 
-async def _decide(opened: Opened, step: Step[Any, Any], now: datetime) -> list[Event]:
+class _Decided(NamedTuple):
+    events: list[Event]
+    change: str | None = None
+
+
+async def _decide(opened: Opened, step: Step[Any, Any], now: datetime, context: Context) -> _Decided:
     stream, decider = opened.streams[step.target.stream_id], step.decider
     since = decider.thaw(stream.snapshot.state) if stream.snapshot else decider.initial
     state = decider.state_after((recorded.data for recorded in stream.events), since)
     if decider.digest is not None and opened.is_long(stream):
         await opened.keep_snapshot(stream, decider.freeze(state), decider.digest)
     events: list[Event] = decider.decide(step.command, state, now)
-    return events
+    if context.client_address is None:  # not of staff: what changed is not kept
+        return _Decided(events)
+    after = decider.state_after(events, state)
+    return _Decided(events, change_between(state, after, max_bytes=opened.change_max_bytes))
 
 
 def _outcome(opened: Opened, target: Target, decided: dict[str, list[Event]]) -> Outcome:

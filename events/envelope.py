@@ -11,6 +11,7 @@ import msgspec
 CONTENT_TYPE = "application/cloudevents+json"
 SPEC_VERSION = "1.0"
 DATA_CONTENT_TYPE = "application/json"
+UNKNOWN_ADDRESS = "unknown"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,9 @@ class Envelope(msgspec.Struct, Generic[D], frozen=True, kw_only=True, omit_defau
 
     `time` is when it happened, corrected for the reporter's clock; `recordedtime` when Playhead took it. `sequence`
     is the version in the event's stream, only for events that come from the event log.
+
+    `clientaddress` and `change` are of staff alone: where they called from, and, on a command's last event in a stream,
+    what it changed there, as JSON {"before": ..., "after": ...}. What viewers do carries neither.
     """
 
     specversion: str
@@ -43,6 +47,8 @@ class Envelope(msgspec.Struct, Generic[D], frozen=True, kw_only=True, omit_defau
     causationid: str | None = None
     traceparent: str | None = None
     principal: str | None = None
+    clientaddress: str | None = None
+    change: str | None = None
     data: D
 
 
@@ -54,10 +60,15 @@ class Recorded(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """Who and what an event is recorded for: carried from the HTTP request into its envelope."""
+    """Who and what an event is recorded for: carried from the HTTP request into its envelope.
+
+    `client_address`: where a member of staff calls from, UNKNOWN_ADDRESS included; None for everybody else, whose
+    events keep neither it nor what changed.
+    """
 
     correlation_id: str
     principal: str | None = None
+    client_address: str | None = None
     causation_id: str | None = None
     traceparent: str | None = None
 

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = 10.0
     retry_after_s: int = Field(default=2, description="what a 503 tells clients to wait")
     idempotency_kept_hours: int = Field(default=48, ge=24)
+    audit_change_max_bytes: int = Field(
+        default=16 * KIB, ge=KIB, le=256 * KIB, description="what a staff command changed, in its event; else digests"
+    )
     snapshot_every_events: int = Field(default=200, ge=1, description="events read before a stream's state is kept")
     idempotency_forget_interval_s: float = Field(default=3600.0, description="how often old replies are dropped")
     idempotency_forget_rows: int = Field(default=10_000, ge=1, description="old replies dropped in one statement")
@@ -85,9 +88,15 @@ class Settings(BaseSettings):
     refresh_token_ttl_days: int = Field(default=60, ge=1, description="a sign-in not used for this long ends")
     refresh_retry_s: int = Field(default=30, ge=0, description="how long a refresh that got no reply may be repeated")
     verified_tokens_kept: int = Field(default=65_536, description="per process, so that a token is verified once")
+    token_leeway_s: int = Field(default=30, ge=0, description="how far ahead the clock that issued a token may be")
     keys_reload_s: float = Field(default=5.0, gt=0, description="how often a process looks for rotated keys at most")
+    keys_announced_s: int = Field(default=60, ge=0, description="how long a new key is known before it signs")
     trusted_issuers_file: Path | None = Field(default=None, description="JSON: whose tokens are taken beside our own")
     issuer_keys_refresh_s: float = Field(default=300.0, gt=0, description="how often an issuer's JWKS is read again")
+    issuer_keys_pause_s: float = Field(default=5.0, gt=0, description="between readings, whatever kids tokens name")
+    issuer_timeout_s: float = Field(default=5.0, gt=0, description="one reading of an issuer's JWKS")
+    issuer_keys_max_bytes: int = Field(default=256 * KIB, ge=KIB)
+    oauth_url: str = Field(default="http://127.0.0.1:8000", description="where clients reach the commands API")
     revocations_poll_s: float = Field(default=1.0, gt=0, description="how long a token of an ended sign-in is taken")
     revocations_max: int = Field(default=100_000, ge=1, description="ended sign-ins and devices kept; oldest forgotten")
     api_key_kept_s: float = Field(default=5.0, gt=0, description="how long a revoked API key may still be taken")
@@ -116,6 +125,9 @@ class Settings(BaseSettings):
     unlock_ttl_s: int = Field(default=900, ge=60, description="how long a PIN opens titles above the limit")
     device_code_ttl_s: int = Field(default=600, ge=60)
     device_code_interval_s: int = Field(default=5, ge=1, description="between a television's questions (RFC 8628)")
+    device_code_url: str = Field(default="http://127.0.0.1:8000/device", description="what a television shows")
+    device_code_failures_max: int = Field(default=10, ge=1, description="codes guessed by one viewer in the window")
+    device_code_window_s: int = Field(default=900, ge=1)
 
     # Mail
     mail_dir: Path | None = Field(default=None, description="where mail is put as files; default: <state_dir>/mail")
@@ -130,6 +142,9 @@ class Settings(BaseSettings):
     mail_batch_rows: int = Field(default=20, ge=1)
     mail_max_tries: int = Field(default=8, ge=1)
     mail_timeout_s: float = Field(default=10.0, gt=0)
+    mail_failed_kept_days: int = Field(default=7, ge=1, description="sealed mail that could not be sent")
+    secrets_clean_interval_s: float = Field(default=60.0, gt=0, description="how often what has expired is dropped")
+    secrets_clean_rows: int = Field(default=1_000, ge=1, description="expired rows of a table dropped at a time")
 
     # Payments
     payments_url: str = Field(default="http://127.0.0.1:8090", description="the provider; by default the fake one")
@@ -220,6 +235,11 @@ class Settings(BaseSettings):
     def keys_path(self) -> Path:
         """Where signing keys are kept."""
         return self.keys_dir or self.state_dir / "keys"
+
+    @property
+    def mail_path(self) -> Path:
+        """Where mail is put as files."""
+        return self.mail_dir or self.state_dir / "mail"
 
     @property
     def payments_api_key_path(self) -> Path:

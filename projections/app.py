@@ -11,7 +11,14 @@ from projections.catalog.catalog_search import CatalogSearch
 from projections.catalog.catalog_titles import CatalogTitles
 from projections.catalog.catalog_windows import CatalogWindows
 from projections.catalog.catalog_withdrawn import CatalogWithdrawn
+from projections.identity.accounts import Accounts
+from projections.identity.api_keys import ApiKeys
+from projections.identity.devices import Devices
+from projections.identity.profiles import Profiles
+from projections.identity.revoked import RevokedSignIns, TokenLifetimes
+from projections.identity.sign_ins import SignIns
 from projections.operations.dead_letters import DeadLetters
+from projections.operations.staff_actions import StaffActions
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import ContinueWatching
 from projections.playback.playback_sessions import PlaybackSessions
@@ -43,7 +50,9 @@ def postgres_views() -> tuple[PostgresView, ...]:
         CatalogSearch(),
         CatalogSchedule(),
         DeadLetters(),
+        StaffActions(),
         *subscription_views(),
+        *identity_views(),
     )
 
 
@@ -60,6 +69,11 @@ def subscription_views() -> tuple[PostgresView, ...]:
     )
 
 
+def identity_views() -> tuple[PostgresView, ...]:
+    """The views of accounts, what is theirs, and API keys."""
+    return (Accounts(), Profiles(), Devices(), SignIns(), ApiKeys())
+
+
 def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:
     """The views in Cassandra."""
     return (SessionTimeline(), WatchHistory(thresholds(settings)))
@@ -71,7 +85,14 @@ def redis_views(settings: Settings) -> tuple[RedisView, ...]:
     return (
         ContinueWatching(thresholds(settings), most_rows=settings.continue_watching_max_rows, ttl_s=ttl_s),
         CatalogWithdrawn(most_rows=settings.withdrawn_titles_max, ttl_s=ttl_s),
+        RevokedSignIns(token_lifetimes(settings), most_rows=settings.revocations_max),
     )
+
+
+def token_lifetimes(settings: Settings) -> TokenLifetimes:
+    """How long tokens are good for; a PIN gives an access token too."""
+    access_s = max(settings.access_token_ttl_s, settings.unlock_ttl_s)
+    return TokenLifetimes(access_s=access_s, playback_s=settings.playback_token_ttl_s)
 
 
 def thresholds(settings: Settings) -> Thresholds:

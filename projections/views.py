@@ -54,11 +54,13 @@ class Shelf(NamedTuple):
 
 class HashView(KeyedView[R, Shelf], Generic[R]):
     """A keyed view whose rows are kept in one hash for each profile. `most_rows`: the oldest go first when there are
-    more. `ttl_s`: a profile that nothing happens to is forgotten.
+    more. `ttl_s`: a profile that nothing happens to is forgotten. `rows_pass`: updated_at() is when a row may go, and
+    it goes with the next write after that.
     """
 
     most_rows: int
     ttl_s: int
+    rows_pass: bool = False
 
     @abstractmethod
     def updated_at(self, row: R) -> datetime:

@@ -57,10 +57,19 @@ class Opened:
     now: datetime
     request: Idempotency | None
     snapshot_every_events: int
+    change_max_bytes: int
     replayed: Replayed | None = None
 
-    async def record(self, decided: Mapping[str, Sequence[Event]], context: Context, reply: bytes) -> dict[str, str]:
+    async def record(
+        self,
+        decided: Mapping[str, Sequence[Event]],
+        context: Context,
+        reply: bytes,
+        *,
+        changes: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
         """Append to the streams, all or none, and remember the reply; the position token of each stream's last event.
+        `changes`: what they changed, of streams whose last event is to carry it.
 
         Partition heads are locked in order, so that two that record into the same ones cannot wait for each other.
         """
@@ -72,7 +81,8 @@ class Opened:
         request = self.request
         try:
             for stream in writing:
-                appended = Appended.after(stream, decided[stream.stream_id], context, self.now)
+                change = changes.get(stream.stream_id) if changes else None
+                appended = Appended.after(stream, decided[stream.stream_id], context, self.now, change=change)
                 places[stream.stream_id] = await self._append(stream, appended, request, reply)
                 request = None
             if request is not None:
@@ -113,6 +123,7 @@ class EventLog:
         self._pool = pool
         self._partitions = settings.log_partitions
         self._snapshot_every_events = settings.snapshot_every_events
+        self._change_max_bytes = settings.audit_change_max_bytes
 
     @asynccontextmanager
     async def open(
@@ -124,7 +135,7 @@ class EventLog:
         """
         async with self._pool.acquire() as pooled, pooled.transaction():
             connection: Connection = pooled  # type: ignore[assignment]  # the pool's proxy offers all of it
-            opened = Opened(connection, {}, now, request, self._snapshot_every_events)
+            opened = Opened(connection, {}, now, request, self._snapshot_every_events, self._change_max_bytes)
             for stream_id in sorted(snapshots):  # in this order, so that two cannot wait for each other
                 await self._open(opened, stream_id, snapshots[stream_id])
                 if opened.replayed is not None:

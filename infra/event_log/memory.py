@@ -16,6 +16,7 @@ from infra.positions import Position
 
 PARTITIONS = 4
 NEVER = 10**9
+CHANGE_MAX_BYTES = 16 * 1024
 
 
 class MemoryEventLog(EventLog):
@@ -45,9 +46,8 @@ class MemoryEventLog(EventLog):
         """A stream's events in order."""
         return self._stream(stream_id).events
 
-    def append(self, stream: Stream, events: Sequence[Event], context: Context, now: datetime) -> str:
+    def append(self, stream: Stream, appended: Appended) -> str:
         """Add to the end of a stream; the place of its last event."""
-        appended = Appended.after(stream, events, context, now)
         rows = self._rows.setdefault(stream.stream_id, [])
         for version, body in enumerate(appended.bodies, stream.version + 1):
             self._heads[stream.partition] += 1
@@ -72,13 +72,23 @@ class _MemoryOpened(Opened):
         self.now = now
         self.request = request
         self.snapshot_every_events = NEVER
+        self.change_max_bytes = CHANGE_MAX_BYTES
         self.replayed = None
 
-    async def record(self, decided: Mapping[str, Sequence[Event]], context: Context, reply: bytes) -> dict[str, str]:
+    async def record(
+        self,
+        decided: Mapping[str, Sequence[Event]],
+        context: Context,
+        reply: bytes,
+        *,
+        changes: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
         places = {stream_id: stream.place for stream_id, stream in self.streams.items()}
         for stream_id, events in decided.items():
             if events:
-                places[stream_id] = self._log.append(self.streams[stream_id], events, context, self.now)
+                stream, change = self.streams[stream_id], (changes or {}).get(stream_id)
+                appended = Appended.after(stream, events, context, self.now, change=change)
+                places[stream_id] = self._log.append(stream, appended)
         if self.request is not None:
             self._log.remember(self.request, reply, next(iter(places.values())))
         return places

@@ -57,40 +57,46 @@ class Appended(NamedTuple):
     bodies: list[bytes]
 
     @classmethod
-    def after(cls, stream: Stream, events: Sequence[Event], context: Context, now: datetime) -> "Appended":
+    def after(
+        cls, stream: Stream, events: Sequence[Event], context: Context, now: datetime, *, change: str | None = None
+    ) -> "Appended":
         """The next events of a stream. Caused by what the context names, else by the event that the decision
-        followed.
+        followed. `change`: what they changed together, which the last of them carries.
         """
         if context.causation_id is None and stream.events:
             context = structs.replace(context, causation_id=stream.events[-1].envelope.id)
         ids = [new_uuid() for _ in events]
         types = [type_of(type(event)) for event in events]
-        bodies = [
-            _body(event, event_id, stream.stream_id, version, context, now)
+        envelopes = [
+            _envelope(event, event_id, stream.stream_id, version, context, now)
             for version, (event, event_id) in enumerate(zip(events, ids, strict=True), stream.version + 1)
         ]
+        if change is not None:
+            envelopes[-1] = structs.replace(envelopes[-1], change=change)
+        bodies = [encode(envelope) for envelope in envelopes]
         return cls(ids, types, bodies)
 
 
-def _body(event: Event, event_id: UUID, stream_id: str, version: int, context: Context, now: datetime) -> bytes:
+def _envelope(
+    event: Event, event_id: UUID, stream_id: str, version: int, context: Context, now: datetime
+) -> Envelope[Event]:
     type_name = type_of(type(event))
-    return encode(
-        Envelope(
-            specversion=SPEC_VERSION,
-            id=str(event_id),
-            source=f"/{type_name.partition('.')[0]}",
-            type=type_name,
-            subject=stream_id,
-            time=now,
-            recordedtime=now,
-            datacontenttype=DATA_CONTENT_TYPE,
-            dataschema=dataschema_of(type_name),
-            partitionkey=stream_id,
-            sequence=version,
-            correlationid=context.correlation_id,
-            causationid=context.causation_id,
-            traceparent=context.traceparent,
-            principal=context.principal,
-            data=event,
-        )
+    return Envelope(
+        specversion=SPEC_VERSION,
+        id=str(event_id),
+        source=f"/{type_name.partition('.')[0]}",
+        type=type_name,
+        subject=stream_id,
+        time=now,
+        recordedtime=now,
+        datacontenttype=DATA_CONTENT_TYPE,
+        dataschema=dataschema_of(type_name),
+        partitionkey=stream_id,
+        sequence=version,
+        correlationid=context.correlation_id,
+        causationid=context.causation_id,
+        traceparent=context.traceparent,
+        principal=context.principal,
+        clientaddress=context.client_address,
+        data=event,
     )

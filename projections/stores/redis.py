@@ -145,7 +145,7 @@ class RedisStore:
         def pipeline() -> Pipeline:
             filled = self._client.pipeline(transaction=False)
             for name, change in changes.items():
-                filled.evalsha(self._set_rows.sha, 1, name, view.ttl_s, view.most_rows, *change)
+                filled.evalsha(self._set_rows.sha, 1, name, view.ttl_s, view.most_rows, int(view.rows_pass), *change)
             return filled
 
         try:

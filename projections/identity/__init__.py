@@ -1,0 +1,1 @@
+"""The identity context's views: accounts, what is theirs, where they are signed in, and API keys."""

@@ -8,14 +8,32 @@ from pathlib import Path
 def read_or_create(path: Path, create: Callable[[], bytes]) -> bytes:
     """The key in a file. Of two processes that make it at once, one wins and both use its key."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_bytes(create())
-        try:
-            os.link(draft, path)  # atomic, and refuses to replace the key of whoever came first
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        place(path, create())
     return path.read_bytes()
+
+
+def place(path: Path, content: bytes) -> None:
+    """Make a file that only its owner reads, whole or not at all; one that is there stays as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_bytes(content)
+    try:
+        os.link(draft, path)  # atomic, and refuses to replace the key of whoever came first
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def place_directory(directory: Path, name: str, content: bytes) -> None:
+    """Make a directory with its first file, both or neither; one that holds something already stays as it is."""
+    draft = directory.with_name(f".{directory.name}.{os.getpid()}")
+    place(draft / name, content)
+    try:
+        draft.rename(directory)  # atomic, and refuses to replace a directory that is not empty
+    except OSError:
+        (draft / name).unlink()
+        draft.rmdir()
+        if not directory.is_dir():
+            raise

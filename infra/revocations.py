@@ -1,13 +1,13 @@
 """Sign-ins that ended and devices that were removed before their tokens ran out: what both APIs refuse.
 
-The projection identity_revoked keeps them in the Redis hash identity_revoked:{all}: fields "sign_in:<id>" and
-"device:<id>". A process polls it, and goes on with what it knows while Redis is away.
+The projection identity_revoked keeps them in the Redis hash identity_revoked:{all}, fields "sign_in:<id>" and
+"device:<id>", for as long as a token may name them. A process polls it, and goes on with what it knows while Redis is
+away.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Final, NamedTuple, Protocol
 
 from prometheus_client import Counter, Gauge
@@ -40,22 +40,19 @@ class Ended(Protocol):
 
 
 class _Seen(NamedTuple):
-    """What tells that the hash has changed: its length, and, once it is full, how far its projection is."""
+    """What tells that the hash has changed: its length, or how far its projection is."""
 
     rows: int
     checkpoints: tuple[bytes | None, ...]
 
 
 class Revocations:
-    """The set that a process knows, as Ended. What was seen once is kept for as long as a token of it may live, even if
-    Redis loses it."""
+    """The set that a process knows, as Ended. What was read once is kept until it may go, even if Redis loses it."""
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self._settings = settings
         self._clock = clock
-        longest_s = max(settings.access_token_ttl_s, settings.unlock_ttl_s, settings.playback_token_ttl_s)
-        self._kept_for = timedelta(seconds=longest_s)
-        self._known: dict[str, int] = {}  # field: when it ended, epoch ms
+        self._known: dict[str, int] = {}  # field: when it may go, epoch ms
         self._seen: _Seen | None = None
         self._logged_at_s = float("-inf")
 
@@ -107,12 +104,11 @@ class Revocations:
         fields = [f"{TOPIC}:{partition}" for partition in range(self._settings.log_partitions)]
         pipeline.hmget(CHECKPOINTS, fields)
         rows, checkpoints = await pipeline.execute()
-        # Rows are only ever added, until the oldest make room: then the length says nothing any more.
-        return _Seen(rows, tuple(checkpoints) if rows >= self._settings.revocations_max else ())
+        return _Seen(rows, tuple(checkpoints))
 
     def _take(self, read: dict[str, int]) -> None:
-        since_ms = int((self._clock() - self._kept_for).timestamp() * 1000)
-        lasting = {field: ended_ms for field, ended_ms in self._known.items() if ended_ms > since_ms}
+        now_ms = self._clock().timestamp() * 1000
+        lasting = {field: until_ms for field, until_ms in self._known.items() if until_ms > now_ms}
         known = {**lasting, **read}
         surplus = len(known) - self._settings.revocations_max
         for field in sorted(known, key=known.__getitem__)[: max(0, surplus)]:
@@ -129,7 +125,7 @@ async def _read(client: Redis, rows: int) -> dict[str, int]:
 
 
 def _parsed(field: bytes | str, value: bytes | str) -> tuple[str, int]:
-    """Of a value "<offset>:<updated_ms>:<row>"."""
+    """Of a value "<offset>:<until_ms>:<row>"."""
     return _text(field), int(_text(value).split(":", 2)[1])
 
 

@@ -9,30 +9,27 @@ from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from infra.server_access import ServerAccess
 
 KIB = 1024
 MIB = 1024 * KIB
 PREFIX = "PLAYHEAD_"
+QUOTA = r"^[1-9][0-9]{0,8} per [1-9][0-9]{0,4} s$"
 SERVERS = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN", "CASSANDRA_HOST", "CASSANDRA_PORT", "REDIS_URL")
 
 
-class Settings(BaseSettings):
+class Settings(ServerAccess):
     """What can be configured, with its unit, default and bounds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    # Where things are
+    # Where things are; the servers: infra/server_access.py
     state_dir: Path = Path(".playhead")
     cache_dir: Path = Path.home() / ".cache" / "playhead"
     keys_dir: Path | None = Field(default=None, description="signing keys; default: <state_dir>/keys")
     java_home: Path | None = Field(default=None, description="a JDK 17, when the default java is another")
-    kafka_bootstrap: str = "127.0.0.1:9092"
-    postgres_dsn: str = "postgresql://playhead@127.0.0.1:5432/playhead"
-    cassandra_host: str = "127.0.0.1"
-    cassandra_port: int = 9042
-    cassandra_keyspace: str = "playhead"
-    redis_url: str = "redis://127.0.0.1:6379/0"
 
     # Fixed ports for `playhead up`; None takes a free one and remembers it
     local_kafka_port: int | None = None
@@ -74,6 +71,35 @@ class Settings(BaseSettings):
     snapshot_every_events: int = Field(default=200, ge=1, description="events read before a stream's state is kept")
     idempotency_forget_interval_s: float = Field(default=3600.0, description="how often old replies are dropped")
     idempotency_forget_rows: int = Field(default=10_000, ge=1, description="old replies dropped in one statement")
+
+    # The perimeter of both APIs
+    trusted_proxies: tuple[str, ...] = Field(default=(), description="networks whose X-Forwarded-For is believed")
+    cors_origins: tuple[str, ...] = Field(default=(), description='exact: ["https://www.example.com"]; none by default')
+    http_tls_certificate_file: Path | None = Field(default=None, description="PEM, with its chain; both: serve TLS")
+    http_tls_key_file: Path | None = None
+    http_backlog: int = Field(default=2048, ge=1, description="connections that wait to be accepted")
+    http_headers_max: int = Field(default=100, ge=20)
+    http_headers_max_bytes: int = Field(default=32 * KIB, ge=KIB, description="of a request, its query included")
+    request_body_timeout_s: float = Field(default=20.0, gt=0, description="for a body to arrive wholly")
+    request_timeout_s: float = Field(default=30.0, gt=0, description="for a request to be answered")
+
+    # Rate limits: of a principal or a playback session, and of a client address; docs/security.md
+    rate_sign_in: str = Field(default="60 per 60 s", pattern=QUOTA)
+    rate_sign_in_address: str = Field(default="60 per 60 s", pattern=QUOTA)
+    rate_account: str = Field(default="120 per 60 s", pattern=QUOTA)
+    rate_account_address: str = Field(default="600 per 60 s", pattern=QUOTA)
+    rate_ingest: str = Field(default="600 per 60 s", pattern=QUOTA, description="reports of a session: 10 a second")
+    rate_ingest_address: str = Field(default="12000 per 60 s", pattern=QUOTA)
+    rate_command: str = Field(default="3000 per 60 s", pattern=QUOTA)
+    rate_command_address: str = Field(default="6000 per 60 s", pattern=QUOTA)
+    rate_query: str = Field(default="3000 per 60 s", pattern=QUOTA)
+    rate_query_address: str = Field(default="12000 per 60 s", pattern=QUOTA)
+    rate_free_networks: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"), description="addresses not counted: tools, and proxies not yet trusted"
+    )
+    rate_keys_max: int = Field(default=100_000, ge=1, description="counted in a process; the least used are forgotten")
+    rate_share_interval_s: float = Field(default=0.25, gt=0, description="how often processes tell each other")
+    rate_share_batch_keys: int = Field(default=1_000, ge=1, description="keys in one pipeline to Redis")
 
     # Playback
     heartbeat_interval_s: int = Field(default=10, ge=1)

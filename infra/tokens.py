@@ -1,70 +1,69 @@
-"""Tokens: access tokens (who calls) and playback tokens (whose session a report is for).
+"""Tokens: access tokens (who calls), playback tokens (whose session a report is for), refresh tokens (which sign-in).
 
-Both are JWTs. Development keys are made on first use in the keys directory: Ed25519 for access tokens, HMAC for what
-only Playhead itself reads back (playback tokens, page cursors).
+Access tokens are RFC 9068 JWTs, signed with Ed25519 so that others can verify them by /.well-known/jwks.json. Playback
+tokens are JWTs and refresh tokens numbered MACs, both under HMAC keys that never leave. Which key: infra/keyring.py.
 """
 
 import hmac
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Final, TypeVar
 
 import jwt
 import msgspec
-from cachetools import LRUCache
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from jwt.types import Options
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra.clock import Clock, utc_now
-from infra.ids import new_secret
-from infra.key_files import read_or_create
+from infra.ids import new_id
+from infra.issuers import TrustedIssuers
+from infra.jws import BadToken, Jws, Times, check_audience, check_times
+from infra.keyring import ACCESS, INTERNAL, Keyring, public_jwk
 from infra.permissions import Principal, Scope
-from infra.settings import Settings
+from infra.settings import KIB, Settings
+from infra.verified import Verified, VerifiedTokens, digest_of
 
-ISSUER: Final = "playhead"
+__all__ = ["ACCESS_AUDIENCE", "BadToken", "Keys", "Tokens"]
+
 ACCESS_AUDIENCE: Final = "playhead-api"
 PLAYBACK_AUDIENCE: Final = "playhead-playback"
+ACCESS_TYPE: Final = "at+jwt"
+PLAYBACK_TYPE: Final = "playback+jwt"
+CLIENT: Final = "playhead"
+"""`client_id` of our own clients (RFC 9068 wants one)."""
+PLAYBACK_MAX_BYTES: Final = 16 * KIB
 REFRESH_PREFIX: Final = "phr"
-VERIFY: Final[Options] = {"require": ["exp", "aud"], "verify_exp": False}  # expiry is checked by our own clock
-
-
-class BadToken(Exception):
-    """The token is missing, malformed, expired, or signed by someone else."""
+REFRESH_MAX_CHARS: Final = 256
+MINTED_TTL_MAX_S: Final = 24 * 3600
+"""The longest that `playhead token` gives a token."""
 
 
 class Keys:
     """The signing keys of an installation."""
 
-    def __init__(self, access: Ed25519PrivateKey, internal: bytes) -> None:
-        self.access = access
-        self.access_public: Ed25519PublicKey = access.public_key()
-        self.internal = internal
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        self.access_ring: Keyring[Ed25519PrivateKey] = Keyring(ACCESS, settings, clock)
+        self.internal_ring: Keyring[bytes] = Keyring(INTERNAL, settings, clock)
 
-    @classmethod
-    def load(cls, directory: Path) -> "Keys":
-        """The keys in a directory, made there on first use; of two processes that come first, one wins and both use
-        its keys.
-        """
-        pem = read_or_create(directory / "access.ed25519.pem", _new_access_pem)
-        key = load_pem_private_key(pem, password=None)
-        assert isinstance(key, Ed25519PrivateKey)
-        return cls(key, read_or_create(directory / "internal.hmac", new_secret))
+    @property
+    def internal(self) -> bytes:
+        """The secret that signs now, for what need not outlast a rotation."""
+        return self.internal_ring.signing().value
 
-
-def _new_access_pem() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """What others verify access tokens with (RFC 7517)."""
+        return {
+            "keys": [
+                {**public_jwk(key.value), "kid": key.kid, "use": "sig", "alg": "EdDSA"} for key in self.access_ring.known()
+            ]
+        }
 
 
-class _Access(msgspec.Struct, omit_defaults=True):
+class _Access(Times, kw_only=True, omit_defaults=True):
+    iss: str
+    aud: str | list[str]
     sub: str
-    exp: float
+    client_id: str
+    jti: str
     scope: str = ""
     account_id: str | None = None
     profile_id: str | None = None
@@ -74,9 +73,9 @@ class _Access(msgspec.Struct, omit_defaults=True):
     roles: tuple[str, ...] = ()
 
 
-class _Playback(msgspec.Struct):
+class _Playback(Times, kw_only=True):
+    aud: str
     session: dict[str, object]
-    exp: float
 
 
 _SCOPES: Final = frozenset(Scope)
@@ -89,18 +88,25 @@ class Tokens:
     """
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
-        self.keys = Keys.load(settings.keys_path)
+        self.keys = Keys(settings, clock)
+        self.issuers = TrustedIssuers.load(settings, clock)
+        self._settings = settings
         self._clock = clock
-        self._access_ttl = timedelta(seconds=settings.access_token_ttl_s)
-        self._verified: LRUCache[str, tuple[object, float]] = LRUCache(settings.verified_tokens_kept)
+        self._looked_at_s = clock().timestamp()
+        self._lost = 0
+        self._verified = VerifiedTokens(settings.verified_tokens_kept)
 
     def mint_access(self, principal: Principal, *, ttl_s: int | None = None) -> str:
         """An access token for a principal, valid from now; `ttl_s`: for that long instead of as settings say."""
-        now = self._clock()
-        lasts = self._access_ttl if ttl_s is None else timedelta(seconds=ttl_s)
+        now_s = int(self._clock().timestamp())
         claims = _Access(
+            iss=self._settings.token_issuer,
+            aud=ACCESS_AUDIENCE,
             sub=principal.subject,
-            exp=(now + lasts).timestamp(),
+            client_id=CLIENT,
+            jti=new_id(),
+            iat=now_s,
+            exp=now_s + (self._settings.access_token_ttl_s if ttl_s is None else ttl_s),
             scope=" ".join(sorted(principal.scopes)),
             account_id=principal.account_id,
             profile_id=principal.profile_id,
@@ -109,76 +115,118 @@ class Tokens:
             maturity_limit=principal.maturity_limit,
             roles=principal.roles,
         )
-        issued = {"iss": ISSUER, "aud": ACCESS_AUDIENCE, "iat": now}
-        return jwt.encode({**msgspec.to_builtins(claims), **issued}, self.keys.access, algorithm="EdDSA")
+        key = self.keys.access_ring.signing()
+        headers = {"typ": ACCESS_TYPE, "kid": key.kid}
+        return jwt.encode(msgspec.to_builtins(claims), key.value, algorithm="EdDSA", headers=headers)
 
     def verify_access(self, token: str) -> Principal:
         """Who an access token speaks for. Raises BadToken."""
-        return self._once(token, Principal, self._read_access)
+        return self._once(token, Principal, self._read_access, max_bytes=self._settings.access_token_max_bytes)
 
     def mint_playback(self, session: object, expires_at: datetime) -> str:
         """A playback token that carries a session snapshot."""
+        key = self.keys.internal_ring.signing()
         claims = {"session": msgspec.to_builtins(session), "aud": PLAYBACK_AUDIENCE, "exp": expires_at}
-        return jwt.encode(claims, self.keys.internal, algorithm="HS256")
-
-    def mint_refresh(self, sign_in_id: str, generation: int) -> str:
-        """The refresh token of a sign-in, numbered: the same each time it is made, so that none has to be kept."""
-        return f"{REFRESH_PREFIX}.{sign_in_id}.{generation}.{self._refresh_mac(sign_in_id, generation)}"
-
-    def read_refresh(self, token: str) -> tuple[str, int]:
-        """The sign-in and the number of a refresh token that was made here. Raises BadToken."""
-        prefix, _, rest = token.partition(".")
-        sign_in_id, _, rest = rest.partition(".")
-        generation, _, mac = rest.partition(".")
-        if prefix != REFRESH_PREFIX or not (generation.isascii() and generation.isdigit() and len(generation) < 10):
-            raise BadToken("this is no refresh token")
-        if not hmac.compare_digest(mac.encode(), self._refresh_mac(sign_in_id, int(generation)).encode()):
-            raise BadToken("the refresh token was not made here")
-        return sign_in_id, int(generation)
-
-    def _refresh_mac(self, sign_in_id: str, generation: int) -> str:
-        return hmac.digest(self.keys.internal, f"refresh {sign_in_id} {generation}".encode(), "sha256").hex()
+        headers = {"typ": PLAYBACK_TYPE, "kid": key.kid}
+        return jwt.encode(claims, key.value, algorithm="HS256", headers=headers)
 
     def verify_playback(self, token: str, session_class: type[T]) -> T:
         """The session snapshot in a playback token. Raises BadToken."""
 
-        def read(encoded: str) -> tuple[T, float]:
-            claims = msgspec.convert(self._claims(encoded, self.keys.internal, "HS256", PLAYBACK_AUDIENCE), _Playback)
-            return msgspec.convert(claims.session, session_class), claims.exp
+        def read(encoded: Jws) -> tuple[T, float]:
+            return self._read_playback(encoded, session_class)
 
-        return self._once(token, session_class, read)
+        return self._once(token, session_class, read, max_bytes=PLAYBACK_MAX_BYTES)
 
-    def _once(self, token: str, kind: type[T], read: Callable[[str], tuple[T, float]]) -> T:
-        known = self._verified.get(token)
-        if known is not None and isinstance(known[0], kind):
-            value, expires_at = known[0], known[1]
-        else:
-            value, expires_at = read(token)
-        if expires_at <= self._clock().timestamp():
-            raise BadToken("the token has expired")
-        self._verified[token] = (value, expires_at)
+    def mint_refresh(self, sign_in_id: str, generation: int) -> str:
+        """The refresh token of a sign-in, numbered: made again from its number, so that none has to be kept."""
+        mac = _refresh_mac(self.keys.internal_ring.signing().value, sign_in_id, generation)
+        return f"{REFRESH_PREFIX}.{sign_in_id}.{generation}.{mac}"
+
+    def read_refresh(self, token: str) -> tuple[str, int]:
+        """The sign-in and the number of a refresh token that was made here. Raises BadToken."""
+        parts = token.split(".") if token.isascii() and len(token) <= REFRESH_MAX_CHARS else ()
+        if len(parts) != 4 or parts[0] != REFRESH_PREFIX or not (parts[2].isdigit() and len(parts[2]) < 10):
+            raise BadToken("this is no refresh token")
+        sign_in_id, generation = parts[1], int(parts[2])
+        made = (_refresh_mac(key, sign_in_id, generation) for key in self.keys.internal_ring.values())
+        if not any(hmac.compare_digest(parts[3], mac) for mac in made):
+            raise BadToken("the refresh token was not made here")
+        return sign_in_id, generation
+
+    def _once(self, token: str, kind: type[T], read: Callable[[Jws], tuple[T, float]], *, max_bytes: int) -> T:
+        if len(token) > max_bytes or not token.isascii():
+            raise BadToken(f"a token is ASCII, and at most {max_bytes} bytes of it")
+        now_s = self._clock().timestamp()
+        if not 0 <= now_s - self._looked_at_s < self._settings.keys_reload_s:
+            self._forget_lost_keys(now_s)
+        digest = digest_of(token)
+        known = self._verified.get(digest)
+        if known is not None and isinstance(known.value, kind):
+            if known.expires_at <= now_s:
+                raise BadToken("the token has expired")
+            return known.value
+        value, expires_at = read(Jws(token, max_bytes=max_bytes))
+        self._verified.keep(digest, Verified(value, expires_at))
         return value
 
-    def _read_access(self, token: str) -> tuple[Principal, float]:
-        given = self._claims(token, self.keys.access_public, "EdDSA", ACCESS_AUDIENCE)
-        try:
-            claims = msgspec.convert(given, _Access)
-        except msgspec.ValidationError as error:
-            raise BadToken(str(error)) from error
-        principal = Principal(
-            subject=claims.sub,
-            account_id=claims.account_id,
-            profile_id=claims.profile_id,
-            sign_in_id=claims.sid,
-            device_id=claims.device_id,
-            maturity_limit=claims.maturity_limit,
-            roles=claims.roles,
-            scopes=frozenset(Scope(scope) for scope in claims.scope.split() if scope in _SCOPES),
-        )
-        return principal, claims.exp
+    def _forget_lost_keys(self, now_s: float) -> None:
+        self._looked_at_s = now_s
+        rings = (self.keys.access_ring, self.keys.internal_ring)
+        for ring in rings:
+            ring.look(now_s)
+        lost = sum(ring.lost for ring in rings) + self.issuers.lost
+        if lost != self._lost:
+            self._lost = lost
+            self._verified.clear()
 
-    def _claims(self, token: str, key: Ed25519PublicKey | bytes, algorithm: str, audience: str) -> dict[str, object]:
+    def _read_access(self, jws: Jws) -> tuple[Principal, float]:
+        if jws.claims.get("iss") != self._settings.token_issuer:
+            return self.issuers.read(jws)
+        key = self.keys.access_ring.find(jws.header.kid)
+        if key is None:
+            raise BadToken("the token is signed by a key that is not ours")
+        jws.check(key.public_key(), "EdDSA")
+        if jws.media_type != ACCESS_TYPE:
+            raise BadToken("the token is no access token (typ)")
+        claims = jws.read(_Access)
+        check_audience(claims.aud, ACCESS_AUDIENCE)
+        check_times(claims, self._clock().timestamp(), self._settings.token_leeway_s)
+        return _principal(claims), claims.exp
+
+    def _read_playback(self, jws: Jws, session_class: type[T]) -> tuple[T, float]:
+        key = self.keys.internal_ring.find(jws.header.kid)
+        if key is None:
+            raise BadToken("the token is signed by a key that is not ours")
+        jws.check(key, "HS256")
+        if jws.media_type != PLAYBACK_TYPE:
+            raise BadToken("the token is no playback token (typ)")
+        claims = jws.read(_Playback)
+        check_audience(claims.aud, PLAYBACK_AUDIENCE)
+        check_times(claims, self._clock().timestamp(), self._settings.token_leeway_s)
         try:
-            return jwt.decode(token, key, algorithms=[algorithm], audience=audience, options=VERIFY)
-        except jwt.PyJWTError as error:
-            raise BadToken(str(error)) from error
+            return msgspec.convert(claims.session, session_class), claims.exp
+        except msgspec.ValidationError as error:
+            raise BadToken(f"the playback token is of another version: {error}") from error
+
+
+def _principal(claims: _Access) -> Principal:
+    scopes = frozenset(Scope(scope) for scope in claims.scope.split() if scope in _SCOPES)
+    if not scopes and (claims.roles or claims.account_id is not None):
+        raise BadToken(
+            "the token allows nothing that is known here"
+        )  # a Principal without scopes has all of its roles'
+    return Principal(
+        subject=claims.sub,
+        account_id=claims.account_id,
+        profile_id=claims.profile_id,
+        sign_in_id=claims.sid,
+        device_id=claims.device_id,
+        maturity_limit=claims.maturity_limit,
+        roles=claims.roles,
+        scopes=scopes,
+    )
+
+
+def _refresh_mac(key: bytes, sign_in_id: str, generation: int) -> str:
+    return hmac.digest(key, f"refresh {sign_in_id} {generation}".encode(), "sha256").hex()

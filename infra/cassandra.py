@@ -1,11 +1,13 @@
 """Cassandra or ScyllaDB: the session as awaitables, and the migrations (numbered .cql files, each applied once)."""
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, ResponseFuture, Session
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -13,6 +15,7 @@ from cassandra.query import Statement, dict_factory
 
 from infra.clock import utc_now
 from infra.settings import Settings
+from infra.tls import tls_context
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "cassandra"
 
@@ -73,14 +76,26 @@ def _cluster(settings: Settings) -> Cluster:
         row_factory=dict_factory,
         request_timeout=settings.query_timeout_s,
     )
+    secret = settings.cassandra_secret()
     return Cluster(
         [settings.cassandra_host],
         port=settings.cassandra_port,
+        auth_provider=PlainTextAuthProvider(settings.cassandra_username, secret) if secret is not None else None,
+        ssl_context=_tls(settings) if settings.cassandra_tls else None,
         connection_class=LibevConnection,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=settings.query_timeout_s,
         # The driver's own would wait up to ten minutes more after a long outage. None: never give up.
         reconnection_policy=ConstantReconnectionPolicy(settings.store_connect_retry_s, max_attempts=None),
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    return tls_context(
+        settings.cassandra_ca_file,
+        settings.cassandra_certificate_file,
+        settings.cassandra_certificate_key_file,
+        check_hostname=settings.cassandra_check_hostname,
     )
 
 

@@ -1,4 +1,7 @@
-"""Kafka: the idempotent producer that every write goes through, and the topics."""
+"""Kafka: the idempotent producer that every write goes through, how every client gets in, and the topics."""
+
+import ssl
+from typing import TypedDict
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -6,16 +9,46 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from events.topics import DEAD_LETTERS, TOPICS, Lane, Topic
 from infra.settings import Settings
+from infra.tls import tls_context
 
 DAY_MS = 24 * 3600 * 1000
 CLIENT_ID = "playhead"
 BATCH_MAX_BYTES = 16 * 1024
 
 
+class Access(TypedDict):
+    """What every client is made with: where the brokers are, and who it is."""
+
+    bootstrap_servers: str
+    security_protocol: str
+    ssl_context: ssl.SSLContext | None
+    sasl_mechanism: str
+    sasl_plain_username: str | None
+    sasl_plain_password: str | None
+
+
+def access(settings: Settings) -> Access:
+    """The way in that the settings name. Encrypted, a broker's certificate must be of a known authority and of its
+    host.
+    """
+    return Access(
+        bootstrap_servers=settings.kafka_bootstrap,
+        security_protocol=settings.kafka_security_protocol,
+        ssl_context=_tls(settings) if settings.kafka_uses_tls else None,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_plain_username=settings.kafka_username,
+        sasl_plain_password=settings.kafka_secret(),
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    return tls_context(settings.kafka_ca_file, settings.kafka_certificate_file, settings.kafka_certificate_key_file)
+
+
 def new_producer(settings: Settings, *, batch_max_bytes: int = BATCH_MAX_BYTES) -> AIOKafkaProducer:
     """An idempotent producer with acks=all; start() it. lz4: the cheapest per byte saved on JSON."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **access(settings),
         client_id=CLIENT_ID,
         enable_idempotence=True,
         acks="all",
@@ -55,7 +88,7 @@ def topic_config(topic: Topic, settings: Settings) -> dict[str, str]:
 
 async def migrate(settings: Settings) -> list[str]:
     """Create the topics that are missing; the names of those created."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id=CLIENT_ID)
+    admin = AIOKafkaAdminClient(**access(settings), client_id=CLIENT_ID)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaConnectionError
 from cassandra.cluster import NoHostAvailable
 
 from infra import cassandra, event_log, kafka, postgres
+from infra.server_access import without_password
 from infra.settings import Settings
 
 Say = Callable[[str], None]
@@ -19,7 +20,7 @@ class Unmigrated(Exception):
 async def migrate(settings: Settings, say: Say) -> None:
     """Migrate all three at the same time; `say` gets a line for each. Raises Unmigrated."""
     await asyncio.gather(
-        _reaching("Postgres", settings.postgres_dsn, _postgres(settings, say)),
+        _reaching("Postgres", without_password(settings.postgres_dsn), _postgres(settings, say)),
         _reaching("Kafka", settings.kafka_bootstrap, _kafka(settings, say)),
         _reaching("Cassandra", f"{settings.cassandra_host}:{settings.cassandra_port}", _cassandra(settings, say)),
     )

@@ -1,7 +1,9 @@
 """Postgres connections: pools for the processes, and the migrations (alembic with raw SQL)."""
 
 import asyncio
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,6 +45,7 @@ async def connect_pool(
     """
     return await asyncpg.create_pool(
         settings.postgres_dsn,
+        password=_password(settings),
         min_size=0,
         max_size=size or settings.postgres_pool_max,
         command_timeout=settings.query_timeout_s,
@@ -56,6 +59,16 @@ async def connect_pool(
     )
 
 
+async def connect(settings: Settings) -> Connection:
+    """One connection, of whoever the DSN names."""
+    return await asyncpg.connect(settings.postgres_dsn, password=_password(settings))
+
+
+def _password(settings: Settings) -> Callable[[], str] | None:
+    """What asyncpg asks for the password, each time that it connects; None while the DSN has it, or nobody wants one."""
+    return None if settings.postgres_secret() is None else lambda: settings.postgres_secret() or ""
+
+
 async def _leave_as_it_is(_: object) -> None:
     pass
 
@@ -64,5 +77,5 @@ async def migrate(settings: Settings) -> None:
     """Bring the database to the newest revision. Two that run at once take turns (an advisory lock in env.py)."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["dsn"] = settings.postgres_dsn
+    config.attributes["connect"] = partial(connect, settings)
     await asyncio.to_thread(command.upgrade, config, "head")

@@ -2,11 +2,13 @@
 tag.
 """
 
-from typing import TypeAlias
+from ssl import TLSVersion
+from typing import Any, TypeAlias
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 
 from infra.settings import Settings
 
@@ -21,4 +23,36 @@ def connect(settings: Settings) -> Redis:
         socket_connect_timeout=settings.query_timeout_s,
         retry=Retry(NoBackoff(), 0),
         protocol=3,
+        **_access(settings),
     )
+
+
+def _access(settings: Settings) -> dict[str, Any]:
+    """Who the client is, where the URL does not say it, and whose certificate it takes for Redis's."""
+    return {**_user(settings), **(_tls(settings) if settings.redis_uses_tls else {})}
+
+
+def _user(settings: Settings) -> dict[str, Any]:
+    return {} if settings.redis_secret() is None else {"credential_provider": _Credentials(settings)}
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    files = {
+        "ssl_ca_certs": settings.redis_ca_file,
+        "ssl_certfile": settings.redis_certificate_file,
+        "ssl_keyfile": settings.redis_certificate_key_file,
+    }
+    given = {name: str(path) for name, path in files.items() if path is not None}
+    return {**given, "ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_min_version": TLSVersion.TLSv1_2}
+
+
+class _Credentials(CredentialProvider):
+    """Asked each time that a connection is made."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """The user, unless it is the default one, and the password."""
+        secret = self._settings.redis_secret() or ""
+        return (self._settings.redis_username, secret) if self._settings.redis_username else (secret,)

@@ -21,7 +21,7 @@ from events.envelope import CONTENT_TYPE
 from events.topics import POSITION_HEADER, TOPICS, Lane, topic_of
 from infra.event_log import EventLog, LogRow
 from infra.ids import new_id
-from infra.kafka import CLIENT_ID, abandon, new_producer
+from infra.kafka import CLIENT_ID, abandon, access, new_producer
 from infra.postgres import Pool
 from infra.relay_leases import RelayLeases
 from infra.settings import Settings
@@ -219,9 +219,7 @@ def _appended(batch: BatchBuilder, row: LogRow) -> bool:
 
 async def _tails(places: list[TopicPartition], settings: Settings) -> dict[TopicPartition, int]:
     """The log position of the newest record in each topic partition that has one."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, client_id=CLIENT_ID, group_id=None, enable_auto_commit=False
-    )
+    consumer = AIOKafkaConsumer(**access(settings), client_id=CLIENT_ID, group_id=None, enable_auto_commit=False)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(places)

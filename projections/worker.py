@@ -12,9 +12,10 @@ import faust
 import uvloop
 import yarl
 from faust.app.base import App
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from mode.supervisors import CrashingSupervisor
 
-from infra.kafka import CLIENT_ID
+from infra.kafka import CLIENT_ID, access
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
 from projections import consumer
@@ -105,6 +106,7 @@ def new_app(name: str, settings: Settings) -> App:
     app = faust.App(
         name,
         broker=url,
+        broker_credentials=_credentials(settings),
         datadir=datadir,
         store="memory://",
         web_enabled=False,
@@ -123,6 +125,19 @@ def new_app(name: str, settings: Settings) -> App:
     app.settings = settings
     app.transport = SlabTransport([url], app)
     return app
+
+
+def _credentials(settings: Settings) -> Credentials | None:
+    """What every other client of Kafka is made with, in Faust's words."""
+    way_in = access(settings)
+    if settings.kafka_uses_sasl:
+        return SASLCredentials(
+            username=way_in["sasl_plain_username"],
+            password=way_in["sasl_plain_password"],
+            mechanism=way_in["sasl_mechanism"],
+            ssl_context=way_in["ssl_context"],
+        )
+    return SSLCredentials(way_in["ssl_context"]) if settings.kafka_uses_tls else None
 
 
 def _declare(app: App, topics: Sequence[str], projector: Projector[Any]) -> None:

@@ -20,8 +20,9 @@ def upgrade(connection: Connection) -> None:
 
 async def connect_and_upgrade() -> None:
     """Open the database named by `playhead migrate` and upgrade it."""
-    dsn = context.config.attributes["dsn"].replace("postgresql://", "postgresql+asyncpg://", 1)
-    engine = create_async_engine(dsn, poolclass=NullPool)
+    # Our own connection: SQLAlchemy would not pass on all that a DSN may say, such as sslmode.
+    connect = context.config.attributes["connect"]
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(upgrade)
         await connection.commit()

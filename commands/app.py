@@ -7,7 +7,6 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from commands.bodies import BodyLimitMiddleware
 from commands.catalog import routes as catalog
 from commands.dependencies import Resources
 from commands.errors import PROBLEMS
@@ -31,11 +30,13 @@ from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.http_server import serve
 from infra.openapi import document_access, document_refusals, serve_document
+from infra.perimeter import fence
 from infra.postgres import Role, connect_pool
 from infra.publisher import Publisher
+from infra.rate_sharing import shared
 from infra.revocations import Revocations
 from infra.settings import Settings
-from infra.telemetry import CorrelationMiddleware, probes
+from infra.telemetry import probes
 from infra.tokens import Tokens
 
 UNUSED_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
@@ -57,8 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.api_keys = ApiKeys(lambda: nullcontext(app.state.resources.pool), settings)
     app.state.authentication = BearerAuthentication(tokens, app.state.revocations, app.state.api_keys)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_max_bytes)
-    app.add_middleware(CorrelationMiddleware)
+    app.state.limiter = fence(app, settings)
     problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS, **IDENTITY_PROBLEMS})
     app.router.routes.extend(reporting.routes)
     app.include_router(playback.router)
@@ -93,8 +93,9 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     )
     recording = Recording(app.state.resources.handling, app.state.subscription_deciders)
     app.state.on_payment_event = recording.on_webhook
+    rates = shared(app.state.limiter, settings, lambda: app.state.tokens.keys.internal)
     try:
-        async with app.state.revocations.polled(), app.state.api_keys.noted():
+        async with app.state.revocations.polled(), app.state.tokens.issuers.kept(), app.state.api_keys.noted(), rates:
             yield
     finally:
         await publisher.stop()

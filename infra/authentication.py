@@ -15,6 +15,7 @@ from infra.api_keys import PREFIX, ApiKeys
 from infra.declared import Bearing, Public
 from infra.permissions import Principal, Scope
 from infra.problems import ProblemKind, Problems, Refusal
+from infra.rate_limiting import RATE_LIMITED, RateLimited, count_caller
 from infra.revocations import Ended
 from infra.tokens import BadToken, Tokens
 
@@ -45,6 +46,7 @@ PROBLEMS: Final[Problems] = {
     Unauthenticated: UNAUTHENTICATED,
     Forbidden: FORBIDDEN,
     ScopeMissing: SCOPE_MISSING,
+    RateLimited: RATE_LIMITED,
 }
 
 
@@ -117,11 +119,12 @@ class Needs(SecurityBase):
 
 
 async def principal(request: Request) -> Principal:
-    """Who a request is from, verified once a request; also a dependency. Raises Unauthenticated."""
+    """Who a request is from, verified once a request; also a dependency. Raises Unauthenticated, RateLimited."""
     known: Principal | None = request.scope.get(VERIFIED)
     if known is None:
         authentication: BearerAuthentication = request.app.state.authentication
         known = request.scope[VERIFIED] = await authentication.caller(request)
+    count_caller(request.scope, known.subject)
     return known
 
 

@@ -15,3 +15,8 @@ def utc_now() -> datetime:
 def monotonic_s() -> float:
     """Seconds from an arbitrary start, for measuring how long something took."""
     return time.monotonic()
+
+
+def epoch_s() -> float:
+    """Seconds since 1970, for what several processes count in windows."""
+    return time.time()

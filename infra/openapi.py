@@ -11,12 +11,15 @@ from infra.access_table import access_table
 from infra.api_page import POLICY, page_of
 from infra.authentication import Needs
 from infra.declared import Declared, Public
-from infra.problems import MEDIA_TYPE, TYPE_BASE, ProblemKind
+from infra.problems import BODY_TOO_SLOW, MEDIA_TYPE, TYPE_BASE, ProblemKind
+from infra.rate_limiting import RATE_LIMITED
+from infra.request_bounds import HEADERS_TOO_LARGE, TIMED_OUT
 
 Responses = dict[int | str, dict[str, Any]]  # FastAPI's own type for `responses=`
 
 DOCUMENT_PATH: Final = "/openapi.json"
 PAGE_PATH: Final = "/docs"
+OF_PERIMETER: Final = (RATE_LIMITED, HEADERS_TOO_LARGE, TIMED_OUT)
 SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
 SCHEMA = {
     "title": "Problem",
@@ -73,18 +76,33 @@ def document_refusals(app: FastAPI) -> None:
 
 
 def document_access(app: FastAPI) -> None:
-    """Write into the app's OpenAPI document which scopes each operation asks for: each that is named does."""
+    """Write into the app's OpenAPI document which scopes each operation asks for (any one of those that it names), and
+    how the perimeter refuses.
+    """
     generate: Callable[[], dict[str, Any]] = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = generate()
         for entry in access_table(app):
             operation = document["paths"].get(entry.path, {}).get(entry.method.lower())
-            if operation is not None and isinstance(entry.access, Needs):
+            if operation is None:
+                continue
+            if isinstance(entry.access, Needs):
                 operation["security"] = [{Needs.scheme: [scope.value]} for scope in sorted(entry.access.scopes)]
+            slow = (BODY_TOO_SLOW,) if "requestBody" in operation else ()
+            _add(operation["responses"], refusals(*OF_PERIMETER, *slow))
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it
+
+
+def _add(responses: dict[str, Any], more: Responses) -> None:
+    for status, response in more.items():
+        known = responses.setdefault(str(status), response)
+        if known is not response and MEDIA_TYPE in known.get("content", {}):
+            examples = known["content"][MEDIA_TYPE].setdefault("examples", {})
+            for slug, example in response["content"][MEDIA_TYPE]["examples"].items():
+                examples.setdefault(slug, example)
 
 
 def serve_document(app: FastAPI) -> None:

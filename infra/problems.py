@@ -39,8 +39,11 @@ NOT_FOUND = ProblemKind(404, "no-such-route", "There is nothing at this path")
 METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "This path does not take this method")
 BODY_TOO_LARGE = ProblemKind(413, "body-too-large", "The body is larger than this route takes")
 ENCODING_UNSUPPORTED = ProblemKind(415, "encoding-unsupported", "The body's encoding is not taken here")
+BODY_TOO_SLOW = ProblemKind(408, "body-too-slow", "The body did not arrive in time")
 INTERNAL = ProblemKind(500, "internal-error", "Playhead failed to answer")
-HTTP_KINDS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_LARGE, ENCODING_UNSUPPORTED)}
+HTTP_KINDS = {
+    kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_SLOW, BODY_TOO_LARGE, ENCODING_UNSUPPORTED)
+}
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,23 @@ from infra.api_keys import ApiKeys
 from infra.authentication import BearerAuthentication
 from infra.http_server import serve
 from infra.openapi import document_access, document_refusals, serve_document
+from infra.perimeter import fence
+from infra.personal_data import MasterKey
 from infra.positions import BadPosition
 from infra.problems import Problems
+from infra.rate_sharing import shared
 from infra.revocations import Revocations
 from infra.settings import Settings
-from infra.telemetry import CorrelationMiddleware, probes
+from infra.telemetry import probes
 from infra.tokens import Tokens
-from query_api import authorization, dead_letters, dependencies, read_your_writes, stores
+from query_api import access, authorization, dead_letters, dependencies, read_your_writes, staff_actions, stores
 from query_api.catalog import openings, search, series, titles, unknown
+from query_api.identity import accounts, api_keys, devices, profiles
+from query_api.identity import sessions as signed_in
 from query_api.playback import continue_watching, session_timeline, sessions, watch_history
 from query_api.playback.plain_requests import PlainRequests
 from query_api.sources import Sources
 from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
-from query_api.subscription.access import NOT_YOUR_ACCOUNT, NotYourAccount
 
 ROUTES: Final = (
     continue_watching.routes,
@@ -41,6 +45,12 @@ ROUTES: Final = (
     invoices.routes,
     transactions.routes,
     dead_letters.routes,
+    accounts.routes,
+    profiles.routes,
+    devices.routes,
+    signed_in.routes,
+    api_keys.routes,
+    staff_actions.routes,
 )
 
 PROBLEMS: Final[Problems] = {
@@ -52,7 +62,8 @@ PROBLEMS: Final[Problems] = {
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
     subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
-    NotYourAccount: NOT_YOUR_ACCOUNT,
+    access.NotYourAccount: access.NOT_YOUR_ACCOUNT,
+    accounts.AccountUnknown: accounts.ACCOUNT_UNKNOWN,
     read_your_writes.ViewBehind: read_your_writes.VIEW_BEHIND,
     stores.StoreUnavailable: stores.STORE_UNAVAILABLE,
 }
@@ -62,13 +73,18 @@ def create_app(settings: Settings) -> FastAPI:
     """The query API. It starts whether or not its stores are there, and /ready says which are missing."""
     tokens = Tokens(settings)
     revocations = Revocations(settings)
-    sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal))
-    api_keys = ApiKeys(sources.postgres.use, settings)
+    sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal_ring.values))
+    known_keys = ApiKeys(sources.postgres.use, settings)
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
         sources.open()
-        async with revocations.polled(), api_keys.noted():
+        async with (
+            revocations.polled(),
+            tokens.issuers.kept(),
+            known_keys.noted(),
+            shared(limiter, settings, lambda: tokens.keys.internal),
+        ):
             yield
         await sources.close()
 
@@ -80,9 +96,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.sources = sources
-    app.state.authentication = BearerAuthentication(tokens, revocations, api_keys)
-    app.add_middleware(PlainRequests, sources=sources, authentication=app.state.authentication, settings=settings)
-    app.add_middleware(CorrelationMiddleware)
+    app.state.master_key = MasterKey.load(settings)
+    app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
+    app.add_middleware(PlainRequests, sources=sources, settings=settings)
+    limiter = fence(app, settings)
     for routes in ROUTES:
         app.include_router(routes)
     app.router.routes.extend(probes(sources.missing))

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from commands.dependencies import Resources, context_of, header_of, resources
-from commands.playback.refusals import PlaybackTokenInvalid, SessionNotYours, SessionUnknown
+from commands.playback.refusals import PlaybackTokenInvalid, SessionNotYours, SessionTerminated, SessionUnknown
 from commands.playback.reports import Result, Taken, read, read_stop, take
 from events.envelope import Context
 from events.playback import AnyReport, SessionSnapshot
@@ -21,6 +21,7 @@ from events.types import SessionId
 from infra.declared import Bearing, Declared
 from infra.positions import HEADER as POSITION_HEADER
 from infra.positions import Position
+from infra.rate_limiting import count_caller
 from infra.tokens import BadToken
 
 BEARER = "Bearer "
@@ -75,8 +76,14 @@ async def _session(request: Request, opened: Resources) -> SessionSnapshot:
         session = opened.tokens.verify_playback(given[len(BEARER) :], SessionSnapshot)
     except (BadToken, msgspec.ValidationError) as error:
         raise _token_invalid(f"{error}; start playback again") from error
+    count_caller(request.scope, session.session_id)
     if session.session_id != request.path_params["session_id"]:
         await _refuse_other(opened, SessionId(request.path_params["session_id"]), session)
+    if opened.revocations.has_device(session.device.device_id):
+        raise SessionTerminated(
+            "the device was removed from its account: stop playing, and sign in again",
+            members={"reason": "device_removed"},
+        )
     return session
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.authentication import BearerAuthentication
+from infra.authentication import principal
 from infra.positions import HEADER
 from infra.problems import Refusal
 from infra.settings import Settings
@@ -26,12 +26,9 @@ QUERY: Final = re.compile(rb"(?:limit=([1-9][0-9]{0,5}))?")
 class PlainRequests:
     """Middleware, inside the one that counts requests."""
 
-    def __init__(
-        self, app: ASGIApp, *, sources: Sources, authentication: BearerAuthentication, settings: Settings
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, sources: Sources, settings: Settings) -> None:
         self._app = app
         self._sources = sources
-        self._authentication = authentication
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +42,7 @@ class PlainRequests:
         if not 1 <= limit <= self._settings.page_max_rows or HEADER in request.headers:
             return None
         try:
-            check_profile(self._authentication.principal(request), profile_id)
+            check_profile(await principal(request), profile_id)
             body = await continue_watching_json(self._sources, profile_id, limit)
         except Refusal:
             return None  # the route refuses in the same way, where refusals are rendered

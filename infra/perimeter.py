@@ -1,0 +1,78 @@
+"""The outermost layer of both APIs: where a request comes from, who may read the reply, and how a browser treats it.
+
+It stands outside of the app's own error handling, so that a 500 carries its headers too.
+"""
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.client_address import KEY, Proxies
+from infra.clock import epoch_s
+from infra.cors import Cors, RawHeaders
+from infra.rate_limiting import RateLimits
+from infra.rate_limits import Limiter
+from infra.request_bounds import BodyBounds, RequestBounds
+from infra.settings import Settings
+from infra.telemetry import CorrelationMiddleware
+
+SECURITY: Final[RawHeaders] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-resource-policy", b"same-site"),
+]
+"""On every reply."""
+UNLESS_SAID: Final[RawHeaders] = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+]
+"""On every reply of a route that says nothing else."""
+HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+
+
+def fence(app: FastAPI, settings: Settings) -> Limiter:
+    """Put everything around an app that stands between it and the world. What the app added before is inside of it."""
+    limiter = Limiter(epoch_s, max_keys=settings.rate_keys_max)
+    app.add_middleware(RateLimits, limiter=limiter, settings=settings)
+    app.add_middleware(BodyBounds, max_bytes=settings.request_max_bytes, timeout_s=settings.request_body_timeout_s)
+    app.add_middleware(RequestBounds, settings=settings)
+    app.add_middleware(CorrelationMiddleware)
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Perimeter(build(), settings)  # type: ignore[method-assign]
+    return limiter
+
+
+class Perimeter:
+    """The layer. `settings` name the trusted proxies and the allowed origins."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._cors = Cors(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope[KEY] = self._proxies.client(scope)
+        added = [*SECURITY, *self._cors.headers(scope)]
+        if self._proxies.is_tls(scope):
+            added.append(HSTS)
+
+        async def send_fenced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.get("headers", [])
+                said = {name.lower() for name, _ in headers}
+                message["headers"] = [*headers, *added, *(each for each in UNLESS_SAID if each[0] not in said)]
+            await send(message)
+
+        preflight = self._cors.preflight(scope)
+        if preflight is None:
+            await self._app(scope, receive, send_fenced)
+            return
+        status, headers, body = preflight
+        await send_fenced({"type": "http.response.start", "status": status, "headers": headers})
+        await send_fenced({"type": "http.response.body", "body": body})

@@ -1,0 +1,152 @@
+"""Limits the requests that an API takes: per client address, and per principal or playback session once it is verified.
+
+Middleware around everything finds a request's class and counts its address; infra/authentication.py counts the
+principal, and the ingest path its session. The reply carries RateLimit-Policy and RateLimit
+(draft-ietf-httpapi-ratelimit-headers-10).
+"""
+
+from enum import StrEnum
+from ipaddress import ip_network
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.client_address import client_address, is_within
+from infra.problems import Problem, ProblemKind, Refusal, response_of
+from infra.rate_limits import Key, Limiter, Quota, Verdict
+from infra.settings import Settings
+
+KEY: Final = "playhead.rates"
+"""Where a request's scope keeps what it was counted for."""
+RATE_LIMITED: Final = ProblemKind(429, "rate-limited", "Too many requests came from you in a short time")
+
+
+class RouteClass(StrEnum):
+    """What a request is for, as far as limits are concerned. Each has two settings: rate_<class>, of a principal, and
+    rate_<class>_address."""
+
+    SIGN_IN = "sign_in"
+    ACCOUNT = "account"
+    INGEST = "ingest"
+    COMMAND = "command"
+    QUERY = "query"
+
+
+OF_COMMANDS: Final = {
+    "registrations": RouteClass.SIGN_IN,
+    "sign-in": RouteClass.SIGN_IN,
+    "password-resets": RouteClass.SIGN_IN,
+    "email-changes": RouteClass.SIGN_IN,
+    "device-codes": RouteClass.SIGN_IN,
+    "sign-out": RouteClass.ACCOUNT,
+    "accounts": RouteClass.ACCOUNT,
+    "api-keys": RouteClass.ACCOUNT,
+}
+"""Of what changes something, by the first word of its path after /v1; every other is a COMMAND."""
+REPORTS: Final = ("/events", "/stop")
+
+
+class RateLimited(Refusal):
+    """The caller made more requests than they may in a while."""
+
+
+def class_of(method: str, path: str) -> RouteClass | None:
+    """What a request is for; None: nothing that is limited, such as a probe."""
+    parts = path.split("/", 3)
+    if len(parts) < 3 or parts[1] not in ("v1", "oauth"):
+        return None
+    if parts[1] == "oauth":
+        return RouteClass.SIGN_IN
+    if method in ("GET", "HEAD"):
+        return RouteClass.QUERY
+    if parts[2] == "playback" and path.endswith(REPORTS):
+        return RouteClass.INGEST
+    return OF_COMMANDS.get(parts[2], RouteClass.COMMAND)
+
+
+class Rates:
+    """What a request was counted for."""
+
+    __slots__ = ("_limiter", "_quota", "verdicts")
+
+    def __init__(self, limiter: Limiter, quota: Quota) -> None:
+        self._limiter = limiter
+        self._quota = quota
+        self.verdicts: list[Verdict] = []
+
+    def count(self, quota: Quota, who: str) -> None:
+        """Count the request. Raises RateLimited."""
+        verdict = self._limiter.take(Key(quota, who))
+        self.verdicts.append(verdict)
+        _check(verdict)
+
+    def count_caller(self, who: str) -> None:
+        """Count the request for a principal or a session, once. Raises RateLimited."""
+        for verdict in self.verdicts:
+            if verdict.quota is self._quota:
+                return _check(verdict)
+        self.count(self._quota, who)
+
+
+def _check(verdict: Verdict) -> None:
+    if not verdict.admitted:
+        quota = verdict.quota
+        raise RateLimited(
+            f"at most {quota.most} requests in {quota.window_s} s are taken ({quota.name}); wait, then go on",
+            headers={"Retry-After": str(verdict.retry_after_s)},
+        )
+
+
+def count_caller(scope: Scope, who: str) -> None:
+    """Count a request for who was verified to send it. Raises RateLimited."""
+    rates: Rates | None = scope.get(KEY)
+    if rates is not None:
+        rates.count_caller(who)
+
+
+class RateLimits:
+    """The middleware, inside the one that says where requests come from."""
+
+    def __init__(self, app: ASGIApp, *, limiter: Limiter, settings: Settings) -> None:
+        self._app = app
+        self._limiter = limiter
+        self._free = [ip_network(each) for each in settings.rate_free_networks]
+        self._quotas = {each: quotas_of(each, settings) for each in RouteClass}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        of = class_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if of is None:
+            await self._app(scope, receive, send)
+            return
+        of_caller, of_address = self._quotas[of]
+        rates = scope[KEY] = Rates(self._limiter, of_caller)
+
+        async def send_with_rates(message: Message) -> None:
+            if message["type"] == "http.response.start" and rates.verdicts:
+                message["headers"] = [*message.get("headers", ()), *headers_of(rates.verdicts)]
+            await send(message)
+
+        address = client_address(scope)
+        try:
+            if not is_within(address, self._free):
+                rates.count(of_address, address)
+        except RateLimited as refused:
+            problem = Problem(RATE_LIMITED, str(refused), scope["path"])
+            await response_of(problem, refused.headers)(scope, receive, send_with_rates)
+            return
+        await self._app(scope, receive, send_with_rates)
+
+
+def quotas_of(of: RouteClass, settings: Settings) -> tuple[Quota, Quota]:
+    """A class's quotas, of a principal and of an address."""
+    name = of.replace("_", "-")
+    mine: str = getattr(settings, f"rate_{of}")
+    address: str = getattr(settings, f"rate_{of}_address")
+    return Quota.of(name, mine), Quota.of(f"{name}-address", address)
+
+
+def headers_of(verdicts: list[Verdict]) -> list[tuple[bytes, bytes]]:
+    """RateLimit-Policy and RateLimit."""
+    policies = ", ".join(f'"{each.quota.name}";q={each.quota.most};w={each.quota.window_s}' for each in verdicts)
+    left = ", ".join(f'"{each.quota.name}";r={each.left};t={each.reset_s}' for each in verdicts)
+    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]

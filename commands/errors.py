@@ -20,6 +20,7 @@ from infra.publisher import KafkaUnavailable
 STORE_UNAVAILABLE = ProblemKind(503, "store-unavailable", "A store that this command needs does not answer")
 
 TITLE_UNKNOWN = ProblemKind(404, "title-unknown", "There is no such title")
+PIN_REQUIRED = ProblemKind(403, "pin-required", "This needs the profile's PIN")
 
 PROBLEMS: Final[Problems] = {
     **authentication.PROBLEMS,
@@ -65,9 +66,12 @@ PROBLEMS: Final[Problems] = {
     playback.TitleUnknown: TITLE_UNKNOWN,
     playback.TitleNotPlayable: ProblemKind(409, "title-not-playable", "This title groups others and is not played"),
     playback.ProfileRequired: ProblemKind(403, "profile-required", "Only a viewer's profile can play"),
+    playback.DeviceNotYours: ProblemKind(403, "device-not-yours", "The access token is for another device"),
+    playback.PinRequired: PIN_REQUIRED,
     playback.SessionAlreadyStarted: ProblemKind(409, "session-already-started", "This session was started before"),
     playback.SessionUnknown: ProblemKind(404, "session-unknown", "There is no such session"),
     playback.SessionNotYours: ProblemKind(403, "session-not-yours", "The playback token is another session's"),
+    playback.SessionTerminated: ProblemKind(410, "session-terminated", "The session was ended from elsewhere"),
     playback.PlaybackTokenInvalid: ProblemKind(401, "playback-token-invalid", "The playback token does not hold"),
     playback.ReportMalformed: MALFORMED_JSON,
     playback.ReportInvalid: ProblemKind(422, "report-invalid", "The report does not have the shape of one"),

@@ -14,6 +14,7 @@ from commands.playback.refusals import (
     ReportMalformed,
     ReportTooLarge,
     SessionNotYours,
+    SessionTerminated,
     SessionUnknown,
 )
 from commands.playback.reporting import ReportReply
@@ -40,6 +41,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     PlaybackTokenInvalid,
     SessionNotYours,
     SessionUnknown,
+    SessionTerminated,
     ReportMalformed,
     ReportInvalid,
     KafkaUnavailable,

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.decider import Decider
-from commands.identity.refusals import ApiKeyExists, ApiKeyUnknown
+from commands.identity.refusals import ApiKeyExists, ApiKeyExpiryPast, ApiKeyUnknown
 from events.envelope import Event
 from events.identity import ApiKeyIssued, ApiKeyRevoked
 from events.types import ApiKeyId
@@ -44,11 +44,13 @@ def evolve(state: ApiKeyState, event: Event) -> ApiKeyState:
 
 
 def decide(command: ApiKeyCommand, state: ApiKeyState, now: datetime) -> list[Event]:
-    """Raises ApiKeyExists, ApiKeyUnknown."""
+    """Raises ApiKeyExists, ApiKeyExpiryPast, ApiKeyUnknown."""
     match command:
         case IssueApiKey(issued=issued):
             if state.issued is not None and state.issued != issued:
                 raise ApiKeyExists(f"another API key was issued as {issued.api_key_id}")
+            if state.issued is None and issued.expires_at is not None and issued.expires_at <= now:
+                raise ApiKeyExpiryPast("expires_at has passed; let it lie ahead, or leave it out")
             return [] if state.issued else [issued]
         case RevokeApiKey(api_key_id=api_key_id):
             if state.issued is None:

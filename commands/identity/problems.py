@@ -27,6 +27,7 @@ PROBLEMS: Final[Problems] = {
     r.ProofRequired: ProblemKind(403, "proof-required", "This needs the account's password or the profile's PIN"),
     r.PinWrong: ProblemKind(403, "pin-wrong", "The PIN is another"),
     r.PasswordWrong: ProblemKind(403, "password-wrong", "The password is another"),
+    r.PinMissing: errors.PIN_REQUIRED,
     r.PinNotSet: ProblemKind(409, "pin-not-set", "The profile has no PIN"),
     r.ProfileNotChosen: ProblemKind(403, "profile-not-chosen", "The access token is for another profile"),
     r.ScopesNotYours: ProblemKind(403, "scopes-not-yours", "A key holds no more than its issuer's own scopes"),

@@ -83,6 +83,10 @@ class PinNotSet(Refusal):
     """The profile has no PIN that could be given."""
 
 
+class PinMissing(Refusal):
+    """The profile is chosen with its PIN."""
+
+
 class ProfileNotChosen(Refusal):
     """The access token is for another profile, or for none."""
 

@@ -15,6 +15,18 @@ class ProfileRequired(Refusal):
     """The access token names no profile."""
 
 
+class DeviceNotYours(Refusal):
+    """The access token is for another device, or the device was removed."""
+
+
+class PinRequired(Refusal):
+    """The title is above the profile's maturity limit."""
+
+
+class SessionTerminated(Refusal):
+    """The session was ended from elsewhere: the player is to stop."""
+
+
 class SessionAlreadyStarted(Refusal):
     """A second start of the same session."""
 

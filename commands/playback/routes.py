@@ -7,7 +7,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from commands import errors
 from commands.dependencies import Resources, context_of, resources
 from commands.playback.bodies import StartBody, StartedReply
-from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted, TitleNotPlayable, TitleUnknown
+from commands.playback.refusals import (
+    DeviceNotYours,
+    PinRequired,
+    ProfileRequired,
+    SessionAlreadyStarted,
+    TitleNotPlayable,
+    TitleUnknown,
+)
 from commands.playback.start import start_playback
 from infra.authentication import Needs
 from infra.permissions import Principal, Scope
@@ -21,7 +28,13 @@ router = APIRouter(prefix="/v1/playback", tags=["playback"])
     "/sessions",
     status_code=201,
     responses=errors.refused_by(
-        TitleUnknown, TitleNotPlayable, ProfileRequired, SessionAlreadyStarted, KafkaUnavailable
+        ProfileRequired,
+        DeviceNotYours,
+        TitleUnknown,
+        TitleNotPlayable,
+        PinRequired,
+        SessionAlreadyStarted,
+        KafkaUnavailable,
     ),
 )
 async def start(

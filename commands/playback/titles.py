@@ -2,6 +2,8 @@
 old.
 """
 
+from typing import Final, NamedTuple
+
 from commands.playback.refusals import TitleNotPlayable, TitleUnknown
 from events.playback import TitleSnapshot
 from events.types import SeriesId, TitleId, TitleKind
@@ -9,8 +11,9 @@ from infra.postgres import Pool
 
 PLAYABLE = frozenset(kind.value for kind in TitleKind)
 
-TITLE = """
+TITLE: Final = """
 select title_id, kind, name, duration_ms, credits_start_ms, series_id, series_name, season_number, episode_number,
+    minimum_age,
     coalesce((
         select next.title_id from catalog_titles as next
         where next.series_id = title.series_id and next.kind = 'episode' and next.status = 'published'
@@ -34,14 +37,26 @@ from catalog_titles as title where title_id = $1 and status = 'published'
 """The next title is the next episode by number; after the last, and after a film, what an editor said (ADR 7)."""
 
 
-async def title_snapshot(pool: Pool, title_id: TitleId) -> TitleSnapshot:
+class RatedTitle(NamedTuple):
+    """A title, and for which age it was rated; None: nobody rated it."""
+
+    snapshot: TitleSnapshot
+    minimum_age: int | None
+
+    def is_within(self, maturity_limit: int | None) -> bool:
+        """Whether a profile of this limit (None: it has none) may play it. What nobody rated may be anything, so it is
+        above every limit."""
+        return maturity_limit is None or (self.minimum_age is not None and self.minimum_age <= maturity_limit)
+
+
+async def rated_title(pool: Pool, title_id: TitleId) -> RatedTitle:
     """The title as the catalog has it. Raises TitleUnknown, TitleNotPlayable."""
     row = await pool.fetchrow(TITLE, title_id)
     if row is None:
         raise TitleUnknown(f"no title {title_id} was published (a new one is visible after a moment)")
     if row["kind"] not in PLAYABLE:
         raise TitleNotPlayable(f"{title_id} is a {row['kind']}, which is not played itself: start an episode or a film")
-    return TitleSnapshot(
+    snapshot = TitleSnapshot(
         title_id=row["title_id"],
         kind=TitleKind(row["kind"]),
         name=row["name"],
@@ -53,3 +68,4 @@ async def title_snapshot(pool: Pool, title_id: TitleId) -> TitleSnapshot:
         episode_number=row["episode_number"],
         next_title_id=row["next_title_id"],
     )
+    return RatedTitle(snapshot, row["minimum_age"])

@@ -13,7 +13,7 @@ import pytest
 from commands.app import create_app
 from commands.catalog.scheduler import Due, Schedule, Scheduler
 from commands.handling import Handling
-from commands.playback.titles import title_snapshot
+from commands.playback.titles import rated_title
 from events.registry import REGISTRY
 from events.types import SeriesId, TitleId
 from infra.clock import utc_now
@@ -266,7 +266,7 @@ async def test_a_player_is_told_what_follows(postgres: Pool) -> None:
     )
 
     async def following(title_id: str) -> str | None:
-        return (await title_snapshot(postgres, TitleId(f"{run}-{title_id}"))).next_title_id
+        return (await rated_title(postgres, TitleId(f"{run}-{title_id}"))).snapshot.next_title_id
 
     assert await following("one") == f"{run}-two"
     assert await following("two") == f"{run}-tales-1"

@@ -11,6 +11,7 @@ from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
 from infra.authentication import Needs, principal
+from infra.client_address import client_address
 from infra.clock import Clock
 from infra.event_log import Idempotency
 from infra.permissions import Principal, Scope
@@ -54,6 +55,14 @@ def context_of(request: Request, principal: str) -> Context:
     )
 
 
+def _client_address(request: Request) -> str:
+    return client_address(request.scope)
+
+
+ClientAddress = Annotated[str, Depends(_client_address)]
+"""Where a request comes from, for a route that counts what is tried from there."""
+
+
 def header_of(request: Request, name: bytes) -> str | None:
     """A request's header, by its name in lower case; without the views that Starlette makes of all of them."""
     for given, value in request.scope["headers"]:
@@ -79,6 +88,8 @@ async def terms(
 ) -> Terms:
     """For whom, at which version, and recognisable by what; the request itself is what caused the events."""
     context = context_of(request, caller.subject)
+    if caller.is_staff:
+        context = structs.replace(context, client_address=client_address(request.scope))
     asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
     return Terms(
         structs.replace(context, causation_id=context.correlation_id),

@@ -102,7 +102,7 @@ ROWS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "identity_sign_ins": (ACCOUNT, ("accounts:read",)),
     "identity_grants": (ACCOUNT, ("accounts:read",)),
     "person_key": ({"person_id": "account_id"}, ("accounts:read", "audit:read")),
-    "identity_api_keys": ({}, ("api_keys:write", "audit:read")),
+    "identity_api_keys": ({}, ("api_keys:write", "operations:read", "audit:read")),
     "operations_staff_actions": ({}, ("audit:read",)),
     "dead_letters": ({}, ("operations:read",)),
 }

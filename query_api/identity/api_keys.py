@@ -1,0 +1,84 @@
+"""API keys, newest first: what servers and dashboards may do, and when they last did. Postgres table identity_api_keys;
+the keys themselves are not kept.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+import asyncpg
+import msgspec
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from infra.authentication import Needs
+from infra.openapi import replies
+from infra.permissions import Principal, Scope
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
+from query_api.identity import TOPIC
+from query_api.paging import Listing, scope_of
+
+API_KEYS: Final = """
+    select k.*, s.last_used_at from identity_api_keys as k left join identity_api_key_secrets as s using (api_key_id)
+    where (k.issued_at, k.api_key_id) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
+    order by k.issued_at desc, k.api_key_id desc limit $3
+"""
+
+EXAMPLE: Final = {
+    "api_key_id": "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c41",
+    "name": "Grafana",
+    "scopes": ["operations:read", "playback:read"],
+    "issued_at": "2026-01-31T09:30:00Z",
+    "issued_by": "operator-1",
+    "expires_at": "2027-01-31T09:30:00Z",
+    "revoked_at": None,
+    "last_used_at": "2026-02-03T21:40:00Z",
+}
+
+
+class ApiKey(BaseModel):
+    """A key of a server or a dashboard. `issued_by`: the principal."""
+
+    api_key_id: str
+    name: str
+    scopes: list[str]
+    issued_at: datetime
+    issued_by: str | None
+    expires_at: datetime | None = Field(description="null: never")
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="about when; null: never")
+
+
+class ApiKeyPage(BaseModel):
+    """API keys, newest first; `next_cursor` is null at the end."""
+
+    items: list[ApiKey]
+    next_cursor: str | None
+
+
+class AfterApiKey(msgspec.Struct):
+    """The last key of a page."""
+
+    issued_at: datetime
+    api_key_id: str
+
+
+Keeper = Annotated[Principal, Depends(Needs(Scope.API_KEYS_WRITE, Scope.OPERATIONS_READ))]
+
+routes = APIRouter(prefix="/v1/api-keys", tags=["operations"])
+
+
+@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE))
+async def read_api_keys(caller: Keeper, sources: From, page: Page, positions: Positions) -> ApiKeyPage:
+    """Every API key that was issued, revoked ones among them."""
+    listing = Listing(sources.cursors, scope_of("api_keys"), AfterApiKey)
+    after = listing.after(page.cursor)
+    place = (after.issued_at, after.api_key_id) if after else (None, None)
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    async with sources.postgres_as(caller) as connection:
+        rows = await connection.fetch(API_KEYS, *place, page.limit + 1)
+    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterApiKey(row["issued_at"], row["api_key_id"]))
+    return ApiKeyPage(items=[_api_key(row) for row in shown], next_cursor=next_cursor)
+
+
+def _api_key(row: asyncpg.Record) -> ApiKey:
+    return ApiKey.model_validate({**row, "scopes": msgspec.json.decode(row["scopes"])})

@@ -95,7 +95,13 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     app.state.on_payment_event = recording.on_webhook
     rates = shared(app.state.limiter, settings, lambda: app.state.tokens.keys.internal)
     try:
-        async with app.state.revocations.polled(), app.state.tokens.issuers.kept(), app.state.api_keys.noted(), rates:
+        async with (
+            app.state.revocations.polled(),
+            app.state.tokens.issuers.kept(),
+            app.state.api_keys.noted(),
+            rates,
+            identity.running(app, settings, pool),
+        ):
             yield
     finally:
         await publisher.stop()

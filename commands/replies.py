@@ -24,3 +24,9 @@ class Recorded(BaseModel):
     def of(cls, outcome: Outcome) -> "Recorded":
         """The reply for an outcome."""
         return cls(id=outcome.subject, version=outcome.version, events=list(outcome.recorded))
+
+
+class Accepted(BaseModel):
+    """A request that was taken, and how it ends is told elsewhere: the same for everybody, so that it tells nothing."""
+
+    detail: str = "what happens next is in the mail"

@@ -69,7 +69,7 @@ async def keep_step(connection: Connection, events: list[Event], *, now: datetim
                 await connection.execute(REVOKE_KEY, event.api_key_id, now)
 
 
-async def principal_of(pool: Pool | Connection, sign_in_id: str, now: datetime) -> Principal | None:
+async def principal_of(pool: "Pool | Connection", sign_in_id: str, now: datetime) -> Principal | None:
     """Whom the tokens of a sign-in speak for; None for one that has ended."""
     row: Any = await pool.fetchrow(PRINCIPAL, sign_in_id, now)
     if row is None:

@@ -8,10 +8,11 @@ import asyncio
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, ParamSpec, TypeVar
+from typing import Annotated, Final, ParamSpec, TypeVar
 
 from prometheus_client import Counter
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic import Field, SecretStr
 from zxcvbn import zxcvbn
 
 from commands.identity.refusals import PasswordsBusy, PasswordWeak
@@ -22,6 +23,9 @@ LEAST_SCORE: Final = 3
 EVALUATED_CHARS: Final = 72
 """The search for patterns takes longer than in proportion; what follows can only make a password stronger."""
 HASHES = Counter("playhead_password_hashes_total", "argon2id computations, for passwords and PINs", ["outcome"])
+
+PasswordText = Annotated[SecretStr, Field(min_length=1, max_length=1_024, examples=["kitchen-table-7-Walnut"])]
+"""A password in a body, which no log and no traceback shows; how long one may be is for `check` to say."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,7 +1,8 @@
 """What the routes of this context work with: its deciders on the resources of the process, and the keys of persons."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ from commands.identity.decider import ACCOUNT
 from commands.identity.passwords import Passwords
 from commands.identity.refusals import AccountIsWithdrawn, AccountUnknown
 from commands.identity.streams import of_account
+from commands.identity.throttling import Throttle
 from commands.replies import Recorded
 from events.envelope import Event
 from events.types import AccountId
@@ -38,6 +40,7 @@ class Desk:
     opened: Resources
     master: MasterKey
     passwords: Passwords
+    throttle: Throttle
     terms: Terms
     response: Response
 
@@ -74,6 +77,12 @@ class Desk:
         """A command of an account, and what it did."""
         return Recorded.of(await self.command(command, account_id, secrets))
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """For what is written without an event, all of it or nothing."""
+        async with self.opened.pool.acquire() as pooled, pooled.transaction():
+            yield pooled  # type: ignore[misc]  # the pool's proxy offers all of it
+
     def _alongside(self, secrets: Secrets | None) -> Alongside:
         lasts = timedelta(days=self.opened.settings.refresh_token_ttl_days)
 
@@ -90,13 +99,28 @@ async def anonymous_terms(request: Request) -> Terms:
     return Terms(context_of(request, "anonymous"))
 
 
+def _opened(request: Request, response: Response, opened: Resources, asked: Terms) -> Desk:
+    state = request.app.state
+    asked = _without_a_trace(asked, state.master_key)
+    return Desk(opened, state.master_key, state.passwords, state.throttle, asked, response)
+
+
+def _without_a_trace(asked: Terms, master: MasterKey) -> Terms:
+    """The digest by which a repeated request is known, under the master key: of a body with a PIN in it a plain one,
+    which is stored, would tell the PIN to whoever tries them all."""
+    request = asked.idempotency
+    if request is None:
+        return asked
+    return replace(asked, idempotency=request._replace(digest=master.digest(request.digest.hex())))
+
+
 async def _desk(
     request: Request,
     response: Response,
     opened: Annotated[Resources, Depends(resources)],
     asked: Annotated[Terms, Depends(terms)],
 ) -> Desk:
-    return Desk(opened, request.app.state.master_key, request.app.state.passwords, asked, response)
+    return _opened(request, response, opened, asked)
 
 
 async def _open_desk(
@@ -105,7 +129,7 @@ async def _open_desk(
     opened: Annotated[Resources, Depends(resources)],
     asked: Annotated[Terms, Depends(anonymous_terms)],
 ) -> Desk:
-    return Desk(opened, request.app.state.master_key, request.app.state.passwords, asked, response)
+    return _opened(request, response, opened, asked)
 
 
 At = Annotated[Desk, Depends(_desk)]

@@ -1,17 +1,46 @@
 """What the identity context serves, on one screen: each line is a module of routes."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import APIRouter, FastAPI
 
+from commands.identity import api_key_routes, device_routes, profile_routes, registrations, sign_in_routes
+from commands.identity.email_outbox import Outbox
+from commands.identity.email_rounds import OutboxRounds
 from commands.identity.passwords import Passwords
+from commands.identity.throttling import Throttle
+from infra import redis
+from infra.mail.adapters import mailer_of
 from infra.personal_data import MasterKey
+from infra.postgres import Pool
 from infra.settings import Settings
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (
+    registrations.router,
+    sign_in_routes.router,
+    profile_routes.router,
+    device_routes.router,
+    api_key_routes.router,
+)
 
 
 def install(app: FastAPI, settings: Settings) -> None:
     """Serve the context's routes with the keys of an installation."""
     app.state.master_key = MasterKey.load(settings)
     app.state.passwords = Passwords(settings)
+    app.state.throttle = Throttle(redis.connect(settings), app.state.master_key, settings)
     for router in ROUTERS:
         app.include_router(router)
+
+
+@asynccontextmanager
+async def running(app: FastAPI, settings: Settings, pool: Pool) -> AsyncIterator[None]:
+    """What the context does beside its routes: it sends mail, and drops what has expired."""
+    rounds = OutboxRounds(Outbox(pool, app.state.master_key, mailer_of(settings), settings), settings)
+    rounds.start()
+    try:
+        yield
+    finally:
+        await rounds.stop()
+        await app.state.throttle.aclose()

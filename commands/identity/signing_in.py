@@ -14,6 +14,7 @@ from commands.identity.allowances import allowances_of
 from commands.identity.commands import SignIn
 from commands.identity.refusals import SignInUnknown
 from commands.identity.requests import Desk, Secrets
+from commands.identity.sign_in_limits import device_token
 from events.identity import Device, SignInMethod
 from events.types import AccountId, DeviceId, SignInId
 from infra.ids import new_id
@@ -46,22 +47,27 @@ class TokensReply(BaseModel):
     device_id: str
     sign_in_id: str
     profile_id: Annotated[str | None, Field(description="null until a profile was chosen")] = None
+    device_token: Annotated[
+        str, Field(description="show it at the next sign-in on this device, so that failures of others do not count")
+    ]
 
 
-async def sign_in(
+async def sign_in(  # noqa: PLR0913 - the ways to sign in differ in them
     at: Desk,
     account_id: AccountId,
     device: DeviceToSignIn,
     *,
     method: SignInMethod,
     instead_of: DeviceId | None = None,
+    new_device_id: DeviceId | None = None,
     secrets: Secrets | None = None,
 ) -> TokensReply:
-    """Sign an account in. Raises DeviceLimitReached, DeviceUnknown, AccountUnknown, AccountIsWithdrawn."""
+    """Sign an account in. `new_device_id`: of a device that names none. Raises DeviceLimitReached, DeviceUnknown,
+    AccountUnknown, AccountIsWithdrawn."""
     person = await at.person(account_id)
     allowed = await allowances_of(at.opened.pool, account_id, at.now, at.opened.settings)
     registered = Device(
-        device_id=DeviceId(new_id()),
+        device_id=new_device_id or DeviceId(new_id()),
         name=person.seal(device.name),
         type=device.type,
         platform=device.platform,
@@ -70,7 +76,7 @@ async def sign_in(
     command = SignIn(
         sign_in_id=SignInId(new_id()),
         device=registered,
-        known_as=DeviceId(device.device_id) if device.device_id else None,
+        known_as=DeviceId(device.device_id) if device.device_id else new_device_id,
         method=method,
         devices_allowed=allowed.devices,
         instead_of=instead_of,
@@ -100,6 +106,7 @@ def reply_for(at: Desk, principal: Principal, generation: int) -> TokensReply:
         device_id=principal.device_id,
         sign_in_id=principal.sign_in_id,
         profile_id=principal.profile_id,
+        device_token=device_token(at.master, principal.account_id, principal.device_id),
     )
 
 

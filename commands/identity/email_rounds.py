@@ -1,0 +1,55 @@
+"""Runs the outbox beside the commands API, for as long as that is served."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import asyncpg
+
+from commands.identity.email_outbox import Clearing, Outbox
+from infra.clock import Clock, utc_now
+from infra.settings import Settings
+from infra.telemetry import log
+
+TRANSIENT: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class OutboxRounds:
+    """Sends and clears round after round; trouble with Postgres is waited out."""
+
+    def __init__(self, outbox: Outbox, settings: Settings, clock: Clock = utc_now) -> None:
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+        self._clearing = Clearing(settings)
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._running = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End at once: a letter that was being sent is sent again by whoever comes next."""
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+
+    async def _run(self) -> None:
+        failed = 0
+        while True:
+            more = False
+            try:
+                more = await self._outbox.send_due() >= self._settings.mail_batch_rows
+                if self._clearing.is_due(self._clock()):
+                    await self._outbox.drop_expired()
+                failed = 0
+            except TRANSIENT as error:
+                failed += 1
+                log.warning("mail_interrupted", reason=type(error).__name__)
+            if not more:
+                await asyncio.sleep(min(self._settings.mail_poll_interval_s * 2**failed, self._longest_pause_s))
+
+    @property
+    def _longest_pause_s(self) -> float:
+        return max(self._settings.mail_poll_interval_s, self._settings.store_retry_max_s)

@@ -6,9 +6,8 @@ from typing import Annotated, Final, NamedTuple
 
 import asyncpg
 from msgspec import structs
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from commands.fields import NulFree
 from commands.identity.refusals import (
     AccountUnknown,
     PasswordWrong,
@@ -29,7 +28,6 @@ SET_PIN: Final = "update identity_profile_access set pin_hash = $2 where profile
 WAS_HANDLED: Final = "select exists (select from idempotency where key = $1)"
 
 Pin = Annotated[str, Field(pattern="^[0-9]{4,8}$", description="4 to 8 digits")]
-Password = Annotated[str, Field(min_length=1, max_length=1_000, description="the account's"), NulFree]
 
 
 class Proof(NamedTuple):
@@ -37,7 +35,7 @@ class Proof(NamedTuple):
 
     caller: Principal
     account_id: AccountId
-    password: str | None = None
+    password: SecretStr | None = None
     pin: str | None = None
     profile_id: ProfileId | None = None
 
@@ -49,7 +47,7 @@ async def is_proved(at: Desk, proof: Proof) -> bool:
     One that was handled before needs no proof, which may be outdated by what it did: it gets its first reply, and would
     be decided as unproved.
     """
-    if (proof.password is None and proof.pin is None) or await _was_handled(at):
+    if (proof.password is None and proof.pin is None) or await was_handled(at):
         return False
     if proof.password is not None:
         await check_password(at, proof.caller, proof.account_id, proof.password)
@@ -59,7 +57,7 @@ async def is_proved(at: Desk, proof: Proof) -> bool:
     return True
 
 
-async def check_password(at: Desk, caller: Principal, account_id: AccountId, password: str) -> None:
+async def check_password(at: Desk, caller: Principal, account_id: AccountId, password: SecretStr) -> None:
     """Raises PasswordWrong, TooManyAttempts, AccountUnknown."""
     row: asyncpg.Record | None = await at.opened.pool.fetchrow(PASSWORD_HASH, account_id)
     if row is None:
@@ -67,7 +65,7 @@ async def check_password(at: Desk, caller: Principal, account_id: AccountId, pas
     settings = at.opened.settings
     limit = Limit("proof by password", _by(caller), settings.sign_in_failures_max, settings.sign_in_window_s)
     async with at.throttle.attempt(limit):
-        if not await at.passwords.verify(password, row["password_hash"]):
+        if not await at.passwords.verify(password.get_secret_value(), row["password_hash"]):
             left = await at.throttle.left(limit)
             raise PasswordWrong(f"this is not the account's password; {left} tries are left", members=_left(left))
 
@@ -115,7 +113,8 @@ async def unlocked(at: Desk, caller: Principal, account_id: AccountId, profile_i
     return at.opened.tokens.mint_access(limitless, ttl_s=at.opened.settings.unlock_ttl_s)
 
 
-async def _was_handled(at: Desk) -> bool:
+async def was_handled(at: Desk) -> bool:
+    """Whether the request came before under its Idempotency-Key, and gets its first reply."""
     request = at.terms.idempotency
     return request is not None and bool(await at.opened.pool.fetchval(WAS_HANDLED, request.key))
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from commands.fields import Body, Id, Locale, PlainName
-from commands.identity.pins import Password, Pin
+from commands.identity.passwords import PasswordText
+from commands.identity.pins import Pin
 from events.identity import Preferences, Profile
 from events.types import ProfileId, Sealed
 
@@ -36,7 +37,7 @@ class NewProfileBody(Body):
     language: Locale = "en"
     kids: bool = False
     maturity_limit: MaturityLimit | None = None
-    password: Password | None = None
+    password: PasswordText | None = None
 
     def value_object(self, profile_id: ProfileId, name: Sealed) -> Profile:
         """As events hold it."""
@@ -80,7 +81,7 @@ class NewPinBody(Body):
     model_config = _example(pin="4711", password="correct horse battery staple")
 
     pin: Pin
-    password: Password | None = None
+    password: PasswordText | None = None
     current_pin: Pin | None = None
 
 
@@ -89,7 +90,7 @@ class ProofBody(Body):
 
     model_config = _example(pin="4711")
 
-    password: Password | None = None
+    password: PasswordText | None = None
     pin: Pin | None = None
 
 

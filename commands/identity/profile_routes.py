@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path
 
 from commands.access import NotYourAccount, OwnAccount
+from commands.handling import Target
 from commands.identity import refusals as r
 from commands.identity.allowances import allowances_of
 from commands.identity.choosing import choose
@@ -16,6 +17,7 @@ from commands.identity.commands import (
     RemovePin,
     SetPin,
 )
+from commands.identity.decider import ACCOUNT
 from commands.identity.pins import Proof, is_proved, setting_pin, unlocked
 from commands.identity.problems import refused_by
 from commands.identity.profile_bodies import (
@@ -30,6 +32,7 @@ from commands.identity.profile_bodies import (
 )
 from commands.identity.requests import At
 from commands.identity.signing_in import TokensReply
+from commands.identity.streams import of_account
 from commands.replies import Recorded
 from events.types import ProfileId
 from infra.authentication import Needs
@@ -59,14 +62,16 @@ async def create_profile(account_id: OwnAccount, body: NewProfileBody, caller: C
     """Add a profile: its id is in the reply."""
     person = await at.person(account_id)
     allowed = await allowances_of(at.opened.pool, account_id, at.now, at.opened.settings)
+    profile_id = ProfileId(new_id())
     command = CreateProfile(
-        profile=body.value_object(ProfileId(new_id()), person.seal(body.name)),
+        profile=body.value_object(profile_id, person.seal(body.name)),
         profiles_allowed=allowed.profiles,
         asked_within=caller.maturity_limit,
         proved=await is_proved(at, Proof(caller, account_id, body.password)),
     )
-    outcome = await at.command(command, account_id)
-    return Recorded.of(outcome)
+    # A request that is repeated gets the id of the first time: it is the subject of the outcome that was kept.
+    target = Target(profile_id, of_account(account_id).stream_id)
+    return Recorded.of(await at.handle(command, ACCOUNT, target))
 
 
 @router.post(

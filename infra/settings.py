@@ -8,7 +8,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from infra.server_access import ServerAccess
@@ -145,7 +146,7 @@ class Settings(ServerAccess):
     mails_per_address_max: int = Field(default=5, ge=1, description="to one address in an hour")
     profiles_max: int = Field(default=5, ge=1, description="whatever the plan says")
     profiles_without_plan: int = Field(default=1, ge=1)
-    devices_without_plan: int = Field(default=2, ge=1)
+    devices_without_plan: int = Field(default=3, ge=1)
     pin_failures_max: int = Field(default=5, ge=1, description="of one profile in the window")
     pin_window_s: int = Field(default=900, ge=1)
     unlock_ttl_s: int = Field(default=900, ge=60, description="how long a PIN opens titles above the limit")
@@ -283,10 +284,24 @@ class Settings(ServerAccess):
         return 3 * self.heartbeat_interval_s
 
 
+class SettingsRefused(Exception):
+    """Settings that cannot work; the message says which, and never what they were."""
+
+
 def load_settings() -> Settings:
-    """The settings of this process, from the environment and the state directory's servers.env."""
+    """The settings of this process, from the environment and the state directory's servers.env. Raises
+    SettingsRefused.
+    """
     state_dir = Path(os.environ.get("PLAYHEAD_STATE_DIR", Settings.model_fields["state_dir"].default))
-    return Settings(_env_file=state_dir / "servers.env")
+    try:
+        return Settings(_env_file=state_dir / "servers.env")
+    except ValidationError as error:
+        raise SettingsRefused("\n".join(map(_told, error.errors(include_input=False)))) from None
+
+
+def _told(error: ErrorDetails) -> str:
+    name = "".join(f"{PREFIX}{place}: ".upper() for place in error["loc"][:1])
+    return name + error["msg"].removeprefix("Value error, ")
 
 
 @lru_cache(maxsize=1)

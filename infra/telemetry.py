@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.clock import monotonic_s
 from infra.declared import Declared, Public
 from infra.ids import new_id
+from infra.redaction import redact
 from infra.settings import Settings
 from infra.sparing_logs import Sparing
 
@@ -46,6 +47,7 @@ def configure_logs(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        redact,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

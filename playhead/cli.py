@@ -4,6 +4,7 @@ What a command needs is imported when it runs, so that `playhead --help` and sma
 """
 
 import asyncio
+import sys
 import urllib.request
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from infra.settings import settings
+from infra.settings import SettingsRefused, settings
 from playhead import local
 from playhead.console import fail, out, say
 
@@ -205,4 +206,7 @@ def demo(
 
 def main() -> None:
     """The entry point."""
-    app()
+    try:
+        app()
+    except SettingsRefused as refused:
+        sys.exit(fail(f"Playhead cannot run with these settings:\n{refused}").exit_code)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.client_address import KEY, Proxies
 from infra.clock import epoch_s
 from infra.cors import Cors, RawHeaders
+from infra.gate import Gate
 from infra.rate_limiting import RateLimits
 from infra.rate_limits import Limiter
 from infra.request_bounds import BodyBounds, RequestBounds
@@ -35,6 +36,7 @@ HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomai
 
 def fence(app: FastAPI, settings: Settings) -> Limiter:
     """Put everything around an app that stands between it and the world. What the app added before is inside of it."""
+    app.add_middleware(Gate, routes=app)
     limiter = Limiter(epoch_s, max_keys=settings.rate_keys_max)
     app.add_middleware(RateLimits, limiter=limiter, settings=settings)
     app.add_middleware(BodyBounds, max_bytes=settings.request_max_bytes, timeout_s=settings.request_body_timeout_s)

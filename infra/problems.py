@@ -82,10 +82,16 @@ def install(app: FastAPI, problems: Problems) -> None:
         members, headers = (exc.members, exc.headers) if isinstance(exc, Refusal) else ({}, {})
         return response_of(Problem(kind, str(exc), request.url.path, members), headers)
 
+    async def http(request: Request, exc: Exception) -> Response:
+        cause = exc.__cause__  # what was raised while the body was read, of which FastAPI makes a 400
+        if isinstance(cause, Exception) and isinstance(cause, tuple(problems)):
+            return await refused(request, cause)
+        return await _http(request, exc)
+
     for exception_class in problems:
         app.add_exception_handler(exception_class, refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, _failed)
 
 

@@ -3,11 +3,13 @@
 from typing import Final
 
 from commands import errors
+from commands.identity import oauth_refusals
 from commands.identity import refusals as r
 from infra.openapi import Responses
 from infra.problems import ProblemKind, Problems
 
 PROBLEMS: Final[Problems] = {
+    **oauth_refusals.PROBLEMS,
     r.AccountUnknown: ProblemKind(404, "account-unknown", "There is no such account"),
     r.AccountIsWithdrawn: ProblemKind(410, "account-withdrawn", "The account was closed for good"),
     r.AccountExists: ProblemKind(409, "account-exists", "The account was registered before"),

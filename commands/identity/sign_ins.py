@@ -16,7 +16,10 @@ from events.types import DeviceId, SignInId
 
 
 def sign_in(command: SignIn, state: AccountState) -> list[Event]:
-    """Raises DeviceLimitReached, and DeviceUnknown for `instead_of`. The sign-in that was on the device is replaced."""
+    """Raises DeviceLimitReached, and DeviceUnknown for `instead_of`. The sign-in that was on the device is replaced.
+    Ignored for a sign-in that lasts already."""
+    if command.sign_in_id in state.sign_ins:
+        return []
     events: list[Event] = []
     if command.instead_of is not None:
         events += remove_device(RemoveDevice(device_id=command.instead_of), state)

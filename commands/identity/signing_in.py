@@ -60,10 +60,11 @@ async def sign_in(  # noqa: PLR0913 - the ways to sign in differ in them
     method: SignInMethod,
     instead_of: DeviceId | None = None,
     new_device_id: DeviceId | None = None,
+    new_sign_in_id: SignInId | None = None,
     secrets: Secrets | None = None,
 ) -> TokensReply:
-    """Sign an account in. `new_device_id`: of a device that names none. Raises DeviceLimitReached, DeviceUnknown,
-    AccountUnknown, AccountIsWithdrawn."""
+    """Sign an account in. `new_device_id`: of a device that names none. `new_sign_in_id`: what makes one sign-in of
+    requests that come twice. Raises DeviceLimitReached, DeviceUnknown, AccountUnknown, AccountIsWithdrawn."""
     person = await at.person(account_id)
     allowed = await allowances_of(at.opened.pool, account_id, at.now, at.opened.settings)
     registered = Device(
@@ -74,7 +75,7 @@ async def sign_in(  # noqa: PLR0913 - the ways to sign in differ in them
         model=device.model,
     )
     command = SignIn(
-        sign_in_id=SignInId(new_id()),
+        sign_in_id=new_sign_in_id or SignInId(new_id()),
         device=registered,
         known_as=DeviceId(device.device_id) if device.device_id else new_device_id,
         method=method,

@@ -95,11 +95,12 @@ class RemoveDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class CreateProfile:
-    """Add a profile. `profiles_allowed`: how many the account may have. `asked_within`: the maturity limit of the
-    profile that asks; `proved`: by the account's password."""
+    """Add a profile. `profiles_allowed`: how many the account may have. `asked_by`: the profile that asks, and
+    `asked_within`: its maturity limit; `proved`: by the account's password."""
 
     profile: Profile
     profiles_allowed: int
+    asked_by: ProfileId | None = None
     asked_within: int | None = None
     proved: bool = False
 
@@ -138,10 +139,11 @@ class RemovePin:
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteProfile:
-    """Take a profile away. `asked_within`: the maturity limit of the profile that asks; `proved`: by the account's
-    password, or by the profile's PIN."""
+    """Take a profile away. `asked_by`: the profile that asks, and `asked_within`: its maturity limit; `proved`: by the
+    account's password, or by the profile's PIN."""
 
     profile_id: ProfileId
+    asked_by: ProfileId | None = None
     asked_within: int | None = None
     proved: bool = False
 

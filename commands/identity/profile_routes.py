@@ -66,6 +66,7 @@ async def create_profile(account_id: OwnAccount, body: NewProfileBody, caller: C
     command = CreateProfile(
         profile=body.value_object(profile_id, person.seal(body.name)),
         profiles_allowed=allowed.profiles,
+        asked_by=_profile_of(caller),
         asked_within=caller.maturity_limit,
         proved=await is_proved(at, Proof(caller, account_id, body.password)),
     )
@@ -121,7 +122,12 @@ async def delete_profile(
 ) -> Recorded:
     """Take a profile away: sign-ins that have chosen it are left without one."""
     proved = await is_proved(at, Proof(caller, account_id, body.password, body.pin, profile_id))
-    command = DeleteProfile(profile_id=profile_id, asked_within=caller.maturity_limit, proved=proved)
+    command = DeleteProfile(
+        profile_id=profile_id,
+        asked_by=_profile_of(caller),
+        asked_within=caller.maturity_limit,
+        proved=proved,
+    )
     return await at.reply(command, account_id)
 
 
@@ -153,3 +159,7 @@ async def unlock_profile(
         scope=" ".join(sorted(caller.scopes)),
         profile_id=profile_id,
     )
+
+
+def _profile_of(caller: Principal) -> ProfileId | None:
+    return ProfileId(caller.profile_id) if caller.profile_id else None

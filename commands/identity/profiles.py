@@ -47,7 +47,7 @@ def create(command: CreateProfile, state: AccountState) -> list[Event]:
             members={"profiles_allowed": command.profiles_allowed},
         )
     _check_kids(profile)
-    if _sees_more(profile.maturity_limit, than=command.asked_within):
+    if _sees_more(profile.maturity_limit, than=_ceiling(command, state)):
         _check_proved(command.proved, "a profile that may see more than this one")
     return [ProfileCreated(account_id=state.registered_id, profile=profile)]
 
@@ -91,7 +91,7 @@ def remove_pin(command: RemovePin, state: AccountState) -> list[Event]:
 
 def delete(command: DeleteProfile, state: AccountState) -> list[Event]:
     """Raises ProfileUnknown; ProofRequired for a profile with a PIN, and from a profile with a maturity limit."""
-    if known_profile(state, command.profile_id).has_pin or command.asked_within is not None:
+    if known_profile(state, command.profile_id).has_pin or _ceiling(command, state) is not None:
         _check_proved(command.proved, "the end of this profile")
     return [ProfileDeleted(account_id=state.registered_id, profile_id=command.profile_id)]
 
@@ -107,6 +107,15 @@ def known_profile(state: AccountState, profile_id: ProfileId) -> ProfileState:
 def _check_kids(profile: Profile) -> None:
     if profile.kids and profile.maturity_limit is None:
         raise KidsProfileUnlimited("give a profile for kids a maturity_limit, for example 12")
+
+
+def _ceiling(command: CreateProfile | DeleteProfile, state: AccountState) -> int | None:
+    """The maturity limit of who asks. A sign-in that has no profile yet may be a child's as well: it asks as the
+    strictest of the account's profiles would."""
+    if command.asked_by is not None:
+        return command.asked_within
+    limits = (one.profile.maturity_limit for one in state.profiles.values())
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _check_proved(proved: bool, what: str) -> None:

@@ -48,8 +48,10 @@ def household(*more: Any) -> Given[c.AccountCommand, Any]:
     )
 
 
-def create(profile: Profile, allowed: int = 5, **values: Any) -> c.CreateProfile:
-    return c.CreateProfile(profile=profile, profiles_allowed=allowed, **values)
+def create(
+    profile: Profile, allowed: int = 5, *, asked_by: ProfileId | None = MOTHER.profile_id, **values: Any
+) -> c.CreateProfile:
+    return c.CreateProfile(profile=profile, profiles_allowed=allowed, asked_by=asked_by, **values)
 
 
 def changed(profile: Profile, **changes: Any) -> Profile:
@@ -149,13 +151,24 @@ def test_changing_a_profile_to_what_it_is_is_ignored() -> None:
     [(TEEN, False), (changed(TEEN, maturity_limit=None), False), (changed(TEEN, maturity_limit=7), True)],
 )
 def test_a_child_cannot_make_itself_a_profile_that_sees_more(profile: Profile, *, free: bool) -> None:
-    asked = household().when(create(profile, asked_within=7))
+    asked = household().when(create(profile, asked_by=CHILD.profile_id, asked_within=7))
     if free:
         asked.then(ProfileCreated(account_id=ME, profile=profile))
     else:
         asked.refused(ProofRequired)
-    proved = create(profile, asked_within=7, proved=True)
+    proved = create(profile, asked_by=CHILD.profile_id, asked_within=7, proved=True)
     household().when(proved).then(ProfileCreated(account_id=ME, profile=profile))
+
+
+def test_a_sign_in_without_a_profile_may_be_a_childs() -> None:
+    delete = c.DeleteProfile(profile_id=MOTHER.profile_id)
+    household().when(create(TEEN, asked_by=None)).refused(ProofRequired)
+    household().when(delete).refused(ProofRequired)
+    same = changed(TEEN, maturity_limit=7)
+    household().when(create(same, asked_by=None)).then(ProfileCreated(account_id=ME, profile=same))
+    no_child = ProfileDeleted(account_id=ME, profile_id=CHILD.profile_id)
+    household(no_child).when(create(TEEN, asked_by=None)).then(ProfileCreated(account_id=ME, profile=TEEN))
+    household(no_child).when(delete).then(ProfileDeleted(account_id=ME, profile_id=MOTHER.profile_id))
 
 
 def test_a_pin_is_set_and_removed_with_a_proof() -> None:
@@ -184,12 +197,14 @@ def test_removing_a_pin_that_is_not_there_is_ignored() -> None:
 
 def test_a_profile_is_deleted_freely_unless_it_has_a_pin_or_a_child_asks() -> None:
     gone = ProfileDeleted(account_id=ME, profile_id=MOTHER.profile_id)
-    delete = c.DeleteProfile(profile_id=MOTHER.profile_id)
+    delete = c.DeleteProfile(profile_id=MOTHER.profile_id, asked_by=MOTHER.profile_id)
     with_pin = ProfilePinSet(account_id=ME, profile_id=MOTHER.profile_id)
     household().when(delete).then(gone)
     household(with_pin).when(delete).refused(ProofRequired)
-    household().when(c.DeleteProfile(profile_id=MOTHER.profile_id, asked_within=0)).refused(ProofRequired)
-    proved = c.DeleteProfile(profile_id=MOTHER.profile_id, asked_within=7, proved=True)
+    household().when(c.DeleteProfile(profile_id=MOTHER.profile_id, asked_by=CHILD.profile_id, asked_within=0)).refused(
+        ProofRequired
+    )
+    proved = c.DeleteProfile(profile_id=MOTHER.profile_id, asked_by=CHILD.profile_id, asked_within=7, proved=True)
     household(with_pin).when(proved).then(gone)
 
 

@@ -23,6 +23,7 @@ from commands.playback.short_way import ShortWay
 from commands.subscription import staff_routes as subscription
 from commands.subscription.problems import PROBLEMS as SUBSCRIPTION_PROBLEMS
 from commands.subscription.recording import Recording
+from commands.subscription.withdrawing import Withdrawals
 from infra import problems, redis
 from infra.api_keys import ApiKeys
 from infra.authentication import BearerAuthentication
@@ -93,6 +94,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     )
     recording = Recording(app.state.resources.handling, app.state.subscription_deciders)
     app.state.on_payment_event = recording.on_webhook
+    withdrawals = Withdrawals(app.state.resources.handling, app.state.subscription_deciders)
+    app.state.on_withdrawal = withdrawals.on_withdrawal
     rates = shared(app.state.limiter, settings, lambda: app.state.tokens.keys.internal)
     try:
         async with (

@@ -15,6 +15,7 @@ from infra.client_address import client_address
 from infra.clock import Clock
 from infra.event_log import Idempotency
 from infra.permissions import Principal, Scope
+from infra.personal_data import MasterKey
 from infra.positions import HEADER as POSITION_HEADER
 from infra.postgres import Pool
 from infra.publisher import Publisher
@@ -91,10 +92,12 @@ async def terms(
     if caller.is_staff:
         context = structs.replace(context, client_address=client_address(request.scope))
     asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    master: MasterKey = request.app.state.master_key
+    digest = master.digest(asked.decode("latin-1"))  # keyed: it is kept, and a body may hold a password or a PIN
     return Terms(
         structs.replace(context, causation_id=context.correlation_id),
         int(if_match.strip('"')) if if_match else None,
-        Idempotency.of(principal=caller.subject, key=idempotency_key, request=asked) if idempotency_key else None,
+        Idempotency.of(principal=caller.subject, key=idempotency_key, request=digest) if idempotency_key else None,
     )
 
 

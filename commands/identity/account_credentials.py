@@ -3,6 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from commands.identity.addresses import index_of
+from commands.identity.refusals import AccountUnknown
 from commands.identity.requests import Desk
 from commands.identity.streams import of_account
 from events.identity import AccountRegistered, EmailChanged
@@ -46,6 +47,15 @@ async def by_email(at: Desk, email: str) -> Credentials | None:
 async def by_account(at: Desk, account_id: str) -> Credentials | None:
     """Those of an account; None for one that is not registered, or was withdrawn."""
     return await _found(at, None, account_id)
+
+
+async def known_by_account(at: Desk, account_id: AccountId) -> Credentials:
+    """Those of an account. Raises AccountUnknown, AccountIsWithdrawn."""
+    known = await by_account(at, account_id)
+    if known is None:
+        await at.person(account_id)  # tells which of them it is
+        raise AccountUnknown("no such account was registered")
+    return known
 
 
 async def _found(at: Desk, digest: bytes | None, account_id: str | None) -> Credentials | None:

@@ -57,14 +57,20 @@ async def find(pool: Pool, token: str, purpose: Purpose, now: datetime) -> Kept:
     """What was kept with a token, which stays. Raises OneTimeTokenInvalid."""
     row: Any = await pool.fetchrow(FIND, _digest(token), purpose.value, now)
     if row is None:
-        raise _invalid()
+        raise invalid()
     return Kept(row["account_id"], row["sealed"])
 
 
 async def consume(connection: Connection, token: str, now: datetime) -> None:
     """Use a token up. Raises OneTimeTokenInvalid when somebody else did meanwhile."""
     if await connection.execute(CONSUME, _digest(token), now) == "DELETE 0":
-        raise _invalid()
+        raise invalid()
+
+
+async def drop(connection: Connection, account_id: str, *purposes: Purpose) -> None:
+    """Use up every token of an account for some purposes: they were sent to whom they should not have been."""
+    for purpose in purposes:
+        await connection.execute(REPLACE, account_id, purpose.value)
 
 
 async def bind(connection: Connection, token: str, account_id: str) -> None:
@@ -72,12 +78,13 @@ async def bind(connection: Connection, token: str, account_id: str) -> None:
     OneTimeTokenInvalid.
     """
     if await connection.execute(OF_ACCOUNT, _digest(token), account_id) == "UPDATE 0":
-        raise _invalid()
+        raise invalid()
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _invalid() -> OneTimeTokenInvalid:
+def invalid() -> OneTimeTokenInvalid:
+    """The refusal of a token."""
     return OneTimeTokenInvalid("the link was used or replaced, or has expired; ask for another one")

@@ -10,6 +10,7 @@ from typing import Final
 import asyncpg
 import msgspec
 from fastapi import APIRouter, Depends
+from pydantic import ConfigDict
 
 from commands.dependencies import ClientAddress
 from commands.fields import Body
@@ -43,12 +44,28 @@ router = APIRouter(prefix="/v1/registrations", tags=["accounts"])
 class RegistrationBody(Body):
     """Who wants an account."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "ann@example.com", "password": "kitchen-table-7-Walnut"}]}
+    )
+
     email: Email
     password: PasswordText
 
 
 class ConfirmationBody(Body):
     """The token that came by mail, the password that was registered with, and the device to sign in on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "token": "t7Yv0pZC0n1kqPpV5x2mJr8u3sWq9aLd4fGh6jKl1Zx",
+                    "password": "kitchen-table-7-Walnut",
+                    "device": {"name": "Living room", "type": "tv"},
+                }
+            ]
+        }
+    )
 
     token: TokenText
     password: PasswordText

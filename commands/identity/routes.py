@@ -5,7 +5,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from commands.identity import api_key_routes, device_routes, profile_routes, registrations, sign_in_routes
+from commands.identity import (
+    account_routes,
+    api_key_routes,
+    device_code_routes,
+    device_routes,
+    email_changes,
+    oauth_routes,
+    password_resets,
+    profile_routes,
+    registrations,
+    session_routes,
+    sign_in_routes,
+    staff_routes,
+)
 from commands.identity.email_outbox import Outbox
 from commands.identity.email_rounds import OutboxRounds
 from commands.identity.passwords import Passwords
@@ -19,9 +32,17 @@ from infra.settings import Settings
 ROUTERS: tuple[APIRouter, ...] = (
     registrations.router,
     sign_in_routes.router,
+    password_resets.router,
+    account_routes.router,
+    email_changes.accounts,
+    email_changes.changes,
+    staff_routes.router,
     profile_routes.router,
     device_routes.router,
     api_key_routes.router,
+    oauth_routes.router,
+    device_code_routes.router,
+    session_routes.router,
 )
 
 

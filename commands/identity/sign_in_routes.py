@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from commands.dependencies import ClientAddress
 from commands.fields import Body, Id
@@ -26,6 +26,18 @@ router = APIRouter(prefix="/v1", tags=["accounts"])
 class SignInBody(Body):
     """Who signs in, and where. `remove_device_id`: a device to remove, where the plan allows no more of them.
     `device_token`: as the last sign-in on this device replied, so that others' failures do not count against it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "email": "ann@example.com",
+                    "password": "kitchen-table-7-Walnut",
+                    "device": {"name": "Living room", "type": "tv"},
+                }
+            ]
+        }
+    )
 
     email: Email
     password: PasswordText

@@ -35,6 +35,7 @@ return 0
 GIVE_BACK: Final = "if tonumber(redis.call('get', KEYS[1]) or '0') > 0 then redis.call('decr', KEYS[1]) end return 0"
 
 TAKEN: Final = "return tonumber(redis.call('get', KEYS[1]) or '0')"
+FORGET: Final = "return redis.call('del', KEYS[1])"
 
 
 class Limit(NamedTuple):
@@ -93,6 +94,10 @@ class Throttle:
         taken = await self._run(TAKEN, limits)
         return max(0, min(limit.most - places for limit, places in zip(limits, taken, strict=True)))
 
+    async def forget(self, *limits: Limit) -> None:
+        """Count nothing any more of what was counted in each."""
+        await self._run(FORGET, limits)
+
     async def aclose(self) -> None:
         """Leave Redis."""
         await self._redis.aclose()
@@ -110,7 +115,12 @@ class Throttle:
         except (RedisError, OSError, TimeoutError) as error:
             UNSHARED.inc()
             log.warning("attempts_counted_locally", reason=type(error).__name__)
-        counted = {TAKE: self._take_locally, GIVE_BACK: self._give_back_locally, TAKEN: self._taken_locally}[script]
+        counted = {
+            TAKE: self._take_locally,
+            GIVE_BACK: self._give_back_locally,
+            FORGET: self._forget_locally,
+            TAKEN: self._taken_locally,
+        }[script]
         return [counted(key, limit) for key, limit in zip(keys, limits, strict=True)]
 
     def _key(self, limit: Limit) -> str:
@@ -130,6 +140,10 @@ class Throttle:
     def _taken_locally(self, key: str, _: Limit) -> int:
         taken, until = self._local.get(key, (0, 0.0))
         return taken if until > self._clock().timestamp() else 0
+
+    def _forget_locally(self, key: str, _: Limit) -> int:
+        self._local.pop(key, None)
+        return 0
 
     def _give_back_locally(self, key: str, _: Limit) -> int:
         taken, until = self._local.get(key, (0, 0.0))

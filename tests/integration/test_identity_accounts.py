@@ -64,14 +64,19 @@ class Door:
         """Wait until no mail is on its way."""
 
         async def none_due() -> bool:
-            return await self.pool.fetchval("select count(*) from identity_mail where tries < 8") == 0
+            waiting = "select exists (select from identity_mail where tries < 8)"
+            return not await self.pool.fetchval(waiting)
 
         await eventually(none_due)
 
     async def registered(self, email: str, password: str = PASSWORD) -> dict[str, Any]:
         """A confirmed account; the tokens that the confirmation replied."""
+        return await self.registered_again(email, 1, password)
+
+    async def registered_again(self, email: str, time: int, password: str = PASSWORD) -> dict[str, Any]:
+        """An account of an address that was registered before."""
         assert (await self.post("/v1/registrations", {"email": email, "password": password})).status_code == 202
-        token = await self.token(email, "Confirm your address")
+        token = await self.token(email, "Confirm your address", time)
         reply = await self.post(
             "/v1/registrations/confirm", {"token": token, "password": password, "device": TELEVISION}
         )
@@ -230,3 +235,285 @@ async def test_mail_to_one_address_is_limited_and_the_reply_does_not_tell(door: 
     assert {(reply.status_code, reply.content) for reply in replies} == {(202, replies[0].content)}
     await door.sent()
     assert len(await door.mail(me, "Confirm your address", 5)) == 5
+
+
+# Passwords
+
+
+async def test_a_changed_password_ends_every_other_sign_in_and_keeps_the_callers(door: Door, me: str) -> None:
+    tv = await door.registered(me)
+    phone = (await door.sign_in(me)).json()
+    path = f"/v1/accounts/{tv['account_id']}/password"
+    body = {"current_password": PASSWORD, "new_password": ANOTHER}
+    changed = await door.post(path, body, phone["access_token"], **{"Idempotency-Key": "once"})
+    assert changed.json()["events"] == ["PasswordChanged", "SignedOut"]
+    again = await door.post(path, body, phone["access_token"], **{"Idempotency-Key": "once"})
+    assert (again.status_code, again.json()) == (200, changed.json())
+    assert problem(await door.sign_in(me)) == (401, "credentials-wrong")
+    device = {**TELEVISION, "device_id": phone["device_id"]}
+    assert (await door.sign_in(me, ANOTHER, device=device)).status_code == 200
+    assert await grants_of(door, tv["account_id"]) == 1
+    assert await door.mail(me, "Your password was changed")
+
+
+async def grants_of(door: Door, account_id: str) -> int:
+    """How many sign-ins of an account last."""
+    count: int = await door.pool.fetchval("select count(*) from identity_grants where account_id = $1", account_id)
+    return count
+
+
+async def test_a_password_is_changed_only_by_who_knows_it_and_only_to_a_strong_one(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    path = f"/v1/accounts/{mine['account_id']}/password"
+    wrong = await door.post(path, {"current_password": "wrong", "new_password": ANOTHER}, mine["access_token"])
+    assert problem(wrong) == (403, "password-wrong")
+    weak = await door.post(path, {"current_password": PASSWORD, "new_password": "password1"}, mine["access_token"])
+    assert problem(weak) == (422, "password-weak")
+    assert weak.json()["reasons"]
+    assert (await door.sign_in(me)).status_code == 200
+
+
+async def test_of_two_changes_of_a_password_at_the_same_time_one_counts(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    path = f"/v1/accounts/{mine['account_id']}/password"
+    replies = await asyncio.gather(
+        *(
+            door.post(path, {"current_password": PASSWORD, "new_password": f"{ANOTHER}-{n}"}, mine["access_token"])
+            for n in range(3)
+        )
+    )
+    assert sorted(reply.status_code for reply in replies) == [200, 403, 403]
+
+
+async def test_a_forgotten_password_is_replaced_by_mail_once_and_every_device_is_signed_out(
+    door: Door, me: str
+) -> None:
+    mine = await door.registered(me)
+    unknown = await door.post("/v1/password-resets", {"email": f"nobody-{me}"})
+    known = await door.post("/v1/password-resets", {"email": me.upper()})
+    assert (unknown.status_code, unknown.content) == (known.status_code, known.content) == (202, known.content)
+    token = await door.token(me, "Choose another password")
+    body = {"token": token, "password": ANOTHER}
+    assert (await door.post("/v1/password-resets/confirm", body)).status_code == 204
+    assert await grants_of(door, mine["account_id"]) == 0
+    assert problem(await door.post("/v1/password-resets/confirm", body)) == (400, "one-time-token-invalid")
+    assert problem(await door.sign_in(me)) == (401, "credentials-wrong")
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert (await door.sign_in(me, ANOTHER, device=device)).status_code == 200
+
+
+async def test_a_new_link_replaces_the_one_before(door: Door, me: str) -> None:
+    await door.registered(me)
+    await door.post("/v1/password-resets", {"email": me})
+    first = await door.token(me, "Choose another password")
+    await door.post("/v1/password-resets", {"email": me})
+    second = await door.token(me, "Choose another password", 2)
+    body = {"password": ANOTHER}
+    refused = await door.post("/v1/password-resets/confirm", {**body, "token": first})
+    assert problem(refused) == (400, "one-time-token-invalid")
+    assert (await door.post("/v1/password-resets/confirm", {**body, "token": second})).status_code == 204
+
+
+async def test_a_weak_password_does_not_use_up_the_link(door: Door, me: str) -> None:
+    await door.registered(me)
+    await door.post("/v1/password-resets", {"email": me})
+    token = await door.token(me, "Choose another password")
+    weak = await door.post("/v1/password-resets/confirm", {"token": token, "password": me})
+    assert problem(weak) == (422, "password-weak")
+    good = await door.post("/v1/password-resets/confirm", {"token": token, "password": ANOTHER})
+    assert good.status_code == 204
+
+
+async def test_a_link_is_followed_by_one_of_those_who_follow_it_at_the_same_time(door: Door, me: str) -> None:
+    await door.registered(me)
+    await door.post("/v1/password-resets", {"email": me})
+    token = await door.token(me, "Choose another password")
+    replies = await asyncio.gather(
+        *(door.post("/v1/password-resets/confirm", {"token": token, "password": f"{ANOTHER}-{n}"}) for n in range(3))
+    )
+    assert sorted(reply.status_code for reply in replies) == [204, 400, 400]
+
+
+async def test_an_expired_link_is_refused(door: Door, me: str) -> None:
+    await door.registered(me)
+    await door.post("/v1/password-resets", {"email": me})
+    token = await door.token(me, "Choose another password")
+    await door.pool.execute("update identity_one_time_tokens set expires_at = now() where purpose = 'password_reset'")
+    refused = await door.post("/v1/password-resets/confirm", {"token": token, "password": ANOTHER})
+    assert problem(refused) == (400, "one-time-token-invalid")
+
+
+async def test_a_token_does_only_what_it_was_sent_for(door: Door, me: str) -> None:
+    await door.registered(me)
+    await door.post("/v1/password-resets", {"email": me})
+    token = await door.token(me, "Choose another password")
+    assert problem(await door.post("/v1/email-changes/confirm", {"token": token})) == (400, "one-time-token-invalid")
+    confirmed = await door.post(
+        "/v1/registrations/confirm", {"token": token, "password": PASSWORD, "device": TELEVISION}
+    )
+    assert problem(confirmed) == (400, "one-time-token-invalid")
+
+
+async def test_a_hash_of_another_cost_is_replaced_at_sign_in(door: Door, me: str) -> None:
+    account_id = (await door.registered(me))["account_id"]
+    cheap = await Passwords(Settings(password_hash_memory_kib=16, password_hash_passes=3)).hash(PASSWORD)
+    change = "update identity_credentials set password_hash = $2 where account_id = $1"
+    await door.pool.execute(change, account_id, cheap)
+    assert (await door.sign_in(me)).status_code == 200
+    select = "select password_hash from identity_credentials where account_id = $1"
+    assert "m=8,t=1" in await door.pool.fetchval(select, account_id)
+
+
+# Throttling
+
+
+async def test_guesses_are_refused_after_some_also_the_right_one_and_it_is_told_when_to_come_back(
+    door: Door, me: str
+) -> None:
+    await door.registered(me)
+    replies = [await door.sign_in(me, f"wrong-{n}") for n in range(6)]
+    assert [reply.status_code for reply in replies] == [401] * 5 + [429]
+    right = await door.sign_in(me)
+    assert problem(right) == (429, "too-many-attempts")
+    assert 0 < int(right.headers["Retry-After"]) <= 900
+
+
+async def test_an_address_without_an_account_is_throttled_just_so(door: Door, me: str) -> None:
+    replies = [await door.sign_in(me, f"wrong-{n}") for n in range(6)]
+    assert [reply.status_code for reply in replies] == [401] * 5 + [429]
+
+
+async def test_guesses_at_the_same_time_count_too(door: Door, me: str) -> None:
+    await door.registered(me)
+    replies = await asyncio.gather(*(door.sign_in(me, f"wrong-{n}") for n in range(20)))
+    assert sorted(reply.status_code for reply in replies) == [401] * 5 + [429] * 15
+
+
+async def test_signing_in_does_not_count(door: Door, me: str) -> None:
+    device = {**TELEVISION, "device_id": (await door.registered(me))["device_id"]}
+    replies = [await door.sign_in(me, device=device) for _ in range(8)]
+    assert {reply.status_code for reply in replies} == {200}
+
+
+async def test_a_device_that_was_signed_in_is_let_in_while_strangers_guess(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    for n in range(6):
+        await door.sign_in(me, f"wrong-{n}")
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert (await door.sign_in(me, device=device)).status_code == 429
+    known = await door.sign_in(me, device=device, device_token=mine["device_token"])
+    assert known.status_code == 200
+    for n in range(6):
+        last = await door.sign_in(me, f"wrong-{n}", device=device, device_token=mine["device_token"])
+    assert last.status_code == 429
+
+
+async def test_a_device_token_of_another_account_says_nothing(door: Door, me: str) -> None:
+    other = await door.registered(f"other-{me}")
+    await door.registered(me)
+    for n in range(6):
+        last = await door.sign_in(me, f"wrong-{n}", device_token=other["device_token"])
+    assert last.status_code == 429
+
+
+async def test_a_password_reset_lets_in_whom_strangers_locked_out(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    for n in range(6):
+        await door.sign_in(me, f"wrong-{n}")
+    await door.post("/v1/password-resets", {"email": me})
+    token = await door.token(me, "Choose another password")
+    await door.post("/v1/password-resets/confirm", {"token": token, "password": ANOTHER})
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert (await door.sign_in(me, ANOTHER, device=device)).status_code == 200
+
+
+# Addresses
+
+
+async def test_an_address_is_changed_when_the_new_one_is_proved_and_the_old_one_gets_a_notice(
+    door: Door, me: str
+) -> None:
+    mine = await door.registered(me)
+    new = f"new-{me}"
+    path = f"/v1/accounts/{mine['account_id']}/email"
+    wrong = await door.post(path, {"password": "wrong", "email": new}, mine["access_token"])
+    assert problem(wrong) == (403, "password-wrong")
+    asked = await door.post(path, {"password": PASSWORD, "email": new}, mine["access_token"])
+    assert asked.status_code == 202
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert (await door.sign_in(me, device=device)).status_code == 200
+    token = await door.token(new, "Confirm your new address")
+    confirmed = await door.post("/v1/email-changes/confirm", {"token": token})
+    assert confirmed.json()["events"] == ["EmailChanged"]
+    assert problem(await door.sign_in(me)) == (401, "credentials-wrong")
+    assert (await door.sign_in(new, device=device)).status_code == 200
+    assert await door.mail(me, "Your account has another address")
+    again = await door.post("/v1/email-changes/confirm", {"token": token})
+    assert problem(again) == (400, "one-time-token-invalid")
+
+
+async def test_an_address_that_has_an_account_is_not_told_to_who_asks_for_it(door: Door, me: str) -> None:
+    taken = f"taken-{me}"
+    await door.registered(taken)
+    mine = await door.registered(me)
+    path = f"/v1/accounts/{mine['account_id']}/email"
+    replies = [
+        await door.post(path, {"password": PASSWORD, "email": email}, mine["access_token"])
+        for email in (taken, f"free-{me}")
+    ]
+    assert {(reply.status_code, reply.content) for reply in replies} == {(202, replies[0].content)}
+    assert await door.mail(taken, "You have an account")
+
+
+async def test_an_address_that_was_registered_meanwhile_is_not_taken_away(door: Door, me: str) -> None:
+    mine, new = await door.registered(me), f"new-{me}"
+    path = f"/v1/accounts/{mine['account_id']}/email"
+    await door.post(path, {"password": PASSWORD, "email": new}, mine["access_token"])
+    token = await door.token(new, "Confirm your new address")
+    await door.registered(new)
+    assert problem(await door.post("/v1/email-changes/confirm", {"token": token})) == (409, "account-exists")
+    assert (await door.sign_in(me)).status_code == 200
+
+
+# Withdrawal
+
+
+async def test_a_withdrawn_account_is_erased_and_its_address_is_free_again(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    account_id, path = mine["account_id"], f"/v1/accounts/{mine['account_id']}/withdraw"
+    wrong = await door.post(path, {"password": "wrong"}, mine["access_token"])
+    assert problem(wrong) == (403, "password-wrong")
+    done = await door.post(path, {"password": PASSWORD}, mine["access_token"])
+    assert done.json()["events"] == ["SignedOut", "AccountWithdrawn"]
+    assert await door.pool.fetchval("select wrapped is null from person_key where person_id = $1", account_id)
+    for table in ("identity_credentials", "identity_grants", "identity_profile_access", "identity_one_time_tokens"):
+        assert await door.pool.fetchval(f"select count(*) from {table} where account_id = $1", account_id) == 0
+    again = await door.post(path, {"password": PASSWORD}, mine["access_token"])
+    assert (again.status_code, again.json()["events"]) == (200, [])
+    assert problem(await door.sign_in(me)) == (401, "credentials-wrong")
+    assert await door.mail(me, "Your account is closed")
+    assert (await door.registered_again(me, 2))["account_id"] != account_id
+
+
+async def test_a_withdrawal_that_was_killed_after_the_subscription_ended_is_repeated(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    told: list[str] = []
+    composed = door.app.state.on_withdrawal
+
+    async def killed(account_id: str, context: object) -> None:
+        await composed(account_id, context)
+        told.append(account_id)
+        if len(told) == 1:
+            raise ConnectionError("killed")
+
+    door.app.state.on_withdrawal = killed
+    try:
+        path = f"/v1/accounts/{mine['account_id']}/withdraw"
+        first = await door.post(path, {"password": PASSWORD}, mine["access_token"])
+        assert problem(first) == (503, "store-unavailable")
+        assert (await door.sign_in(me)).status_code == 200
+        second = await door.post(path, {"password": PASSWORD}, mine["access_token"])
+        assert "AccountWithdrawn" in second.json()["events"]
+    finally:
+        door.app.state.on_withdrawal = composed
+    assert told == [mine["account_id"]] * 2

@@ -2,25 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from events import playback as p
+from events.identity import SignedOut
+from events.types import AccountId, DeviceId, SignInId
 from infra.cassandra import Cassandra
+from infra.clock import utc_now
 from infra.ids import new_id
 from infra.postgres import Pool
 from infra.redis import Redis, connect
 from infra.settings import Settings
-from projections.app import cassandra_views, postgres_views, redis_views
+from projections.app import cassandra_views, postgres_views, redis_views, token_lifetimes
 from projections.engine import Engine
 from projections.errors import StoreEmptied
+from projections.identity.revoked import CLOCKS_APART_S
 from projections.slabs import Checkpoint, Partition
 from projections.stores.cassandra import CassandraStore
 from projections.stores.postgres import PostgresStore
 from projections.stores.redis import CHECKPOINTS, RedisStore
-from tests.builders import EVENING, MINUTE_MS, movie, movie_published, reported, session
+from tests.builders import EVENING, MINUTE_MS, envelope, movie, movie_published, reported, session
 from tests.projections.folds import FakeLetters, record, slab
 
 pytestmark = pytest.mark.integration
@@ -28,7 +32,8 @@ pytestmark = pytest.mark.integration
 NOBODY_S = 9_000  # a partition that no topic has: the checkpoints of real ones are not touched
 PLAYBACK = Partition("playback.events", NOBODY_S)
 CATALOG = Partition("catalog.events", NOBODY_S)
-BEGUN = {PLAYBACK: Checkpoint(0, -1), CATALOG: Checkpoint(0, -1)}
+IDENTITY = Partition("identity.events", NOBODY_S)
+BEGUN = {each: Checkpoint(0, -1) for each in (PLAYBACK, CATALOG, IDENTITY)}
 
 
 class Running:
@@ -156,6 +161,33 @@ async def test_redis_keeps_the_newest_rows_of_a_profile_for_as_long_as_it_watche
     kept = await redis.hkeys(f"continue_watching:{{{own}}}")
     assert set(kept) == {b"c", b"d", b"e"}
     assert await redis.ttl(f"continue_watching:{{{own}}}") > 399 * 24 * 3600
+
+
+async def test_redis_lets_go_of_what_no_token_speaks_for_any_more(
+    in_redis: Running, redis: Redis, live: Settings, own: str
+) -> None:
+    def ended(number: int, at: datetime) -> Any:
+        event = SignedOut(
+            account_id=AccountId(own),
+            sign_in_id=SignInId(f"{own}-{number}"),
+            device_id=DeviceId("tv"),
+            reason="signed_out",
+        )
+        return record(number, envelope(event, time=at), position=number)
+
+    async def kept() -> set[int]:
+        fields = (field.decode() for field in await redis.hkeys("identity_revoked:{all}"))
+        return {int(field.rpartition("-")[2]) for field in fields if field.startswith(f"sign_in:{own}-")}
+
+    now = utc_now()
+    lasts = timedelta(seconds=token_lifetimes(live).access_s + CLOCKS_APART_S)
+    soon_over = now - lasts + timedelta(seconds=2)
+    await in_redis.apply(IDENTITY, ended(0, now), ended(1, soon_over), ended(2, now - timedelta(days=400)))
+    assert await kept() == {0, 1}
+    await asyncio.sleep(3)
+    await in_redis.apply(IDENTITY, ended(3, now))
+    assert await kept() == {0, 3}
+    assert await redis.ttl("identity_revoked:{all}") > 23 * 3600
 
 
 async def test_redis_that_forgot_its_scripts_is_given_them_again(in_redis: Running, redis: Redis, own: str) -> None:

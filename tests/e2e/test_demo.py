@@ -21,6 +21,7 @@ from playhead import processes
 from playhead.demo.comparison import Compared
 from playhead.demo.evening import Evening, run
 from playhead.demo.reckoning import Reckoning
+from tests.e2e.run_secrets import Heard, leaks, secrets_in
 from tests.servers import STATE_ROOT
 
 pytestmark = pytest.mark.integration
@@ -109,9 +110,11 @@ def test_a_killed_projection_loses_nothing_and_what_is_kept_runs_until_it_is_tak
     assert not any(answers(address) for address in addresses)
 
 
-def test_a_row_that_a_view_lost_is_named_and_ends_the_demo_with_1(
+def test_a_row_that_a_view_lost_is_named_and_ends_the_demo_with_1_and_no_secret_is_in_any_log(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    heard = Heard()
+    heard.listen(monkeypatch)
     lost: list[str] = []
     compare = Reckoning.compare
 
@@ -127,6 +130,8 @@ def test_a_row_that_a_view_lost_is_named_and_ends_the_demo_with_1(
     assert "actual no row" in output
     assert table(output)["playback_sessions"][2] == "NO"
     assert table(output)["session_timeline"][2] == "yes"
+    assert heard.said.keys() >= {"bearer", "password", "email", "access_token", "refresh_token", "token"}
+    assert leaks(state_dir, heard.said | secrets_in(state_dir), more=output) == []
 
 
 async def lose_a_session(state_dir: Path) -> str:

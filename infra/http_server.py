@@ -10,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.http_protocol import protocol_of
 from infra.problems import Problem, ProblemKind, response_of
 from infra.settings import Settings
 from infra.telemetry import configure_logs
@@ -35,7 +36,7 @@ def config_of(app: Starlette, settings: Settings, *, port: int) -> uvicorn.Confi
         host=settings.host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=protocol_of(settings),
         ws="none",
         log_config=None,
         access_log=False,

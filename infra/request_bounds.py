@@ -75,7 +75,7 @@ class _Reading:
                 raise HTTPException(415, f"send the body as it is, without Content-Encoding {shown!r}")
 
     def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"a body may hold {self._max_bytes} bytes; split it", HANG_UP)
+        return HTTPException(413, f"a body may hold {self._max_bytes} bytes; split it")
 
 
 class RequestBounds:

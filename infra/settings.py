@@ -7,6 +7,7 @@ default here. Names end in their unit; every queue, batch, retry, body and page 
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +18,7 @@ from infra.server_access import ServerAccess
 KIB = 1024
 MIB = 1024 * KIB
 PREFIX = "PLAYHEAD_"
+ORIGIN = r"^https?://[^/*\s]+$"
 QUOTA = r"^[1-9][0-9]{0,8} per [1-9][0-9]{0,4} s$"
 SERVERS = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN", "CASSANDRA_HOST", "CASSANDRA_PORT", "REDIS_URL")
 
@@ -75,12 +77,15 @@ class Settings(ServerAccess):
 
     # The perimeter of both APIs
     trusted_proxies: tuple[str, ...] = Field(default=(), description="networks whose X-Forwarded-For is believed")
-    cors_origins: tuple[str, ...] = Field(default=(), description='exact: ["https://www.example.com"]; none by default')
+    cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = Field(
+        default=(), description='exact: ["https://www.example.com"]; none by default'
+    )
     http_tls_certificate_file: Path | None = Field(default=None, description="PEM, with its chain; both: serve TLS")
     http_tls_key_file: Path | None = None
     http_backlog: int = Field(default=2048, ge=1, description="connections that wait to be accepted")
     http_headers_max: int = Field(default=100, ge=20)
     http_headers_max_bytes: int = Field(default=32 * KIB, ge=KIB, description="of a request, its query included")
+    http_headers_timeout_s: float = Field(default=10.0, gt=0, description="for a connection to send a request's head")
     request_body_timeout_s: float = Field(default=20.0, gt=0, description="for a body to arrive wholly")
     request_timeout_s: float = Field(default=30.0, gt=0, description="for a request to be answered")
 

@@ -34,7 +34,7 @@ PLAYBACK_MAX_BYTES: Final = 16 * KIB
 REFRESH_PREFIX: Final = "phr"
 REFRESH_MAX_CHARS: Final = 256
 MINTED_TTL_MAX_S: Final = 24 * 3600
-"""The longest that `playhead token` gives a token."""
+"""The longest that `playhead token` makes a token last."""
 
 
 class Keys:
@@ -53,7 +53,8 @@ class Keys:
         """What others verify access tokens with (RFC 7517)."""
         return {
             "keys": [
-                {**public_jwk(key.value), "kid": key.kid, "use": "sig", "alg": "EdDSA"} for key in self.access_ring.known()
+                {**public_jwk(key.value), "kid": key.kid, "use": "sig", "alg": "EdDSA"}
+                for key in self.access_ring.known()
             ]
         }
 

@@ -8,13 +8,15 @@ import sys
 import urllib.request
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from infra.settings import SettingsRefused, settings
-from playhead import local
+from playhead import keys, local
 from playhead.console import fail, out, say
+
+E = TypeVar("E", bound=StrEnum)
 
 app = typer.Typer(
     name="playhead",
@@ -112,6 +114,8 @@ def scheduler() -> None:
     run(settings())
 
 
+app.add_typer(keys.app, name="keys")
+
 catalog = typer.Typer(help="Work on the catalog in bulk: playhead catalog import FILE.", no_args_is_help=True)
 app.add_typer(catalog, name="catalog")
 
@@ -138,6 +142,28 @@ def catalog_import(
     raise typer.Exit(run(settings(), file, lanes))
 
 
+staff = typer.Typer(help="Say who works in which role: playhead staff grant EMAIL ROLE.", no_args_is_help=True)
+app.add_typer(staff, name="staff")
+StaffEmail = Annotated[str, typer.Argument(help="the address of a registered account")]
+StaffRole = Annotated[Role, typer.Argument(help="what its owner works as")]
+
+
+@staff.command("grant")
+def staff_grant(email: StaffEmail, role: StaffRole) -> None:
+    """Let an account's owner work in a role; how an installation gets its first operator."""
+    from playhead.staff import run  # noqa: PLC0415
+
+    raise typer.Exit(run(settings(), email, role, granted=True))
+
+
+@staff.command("revoke")
+def staff_revoke(email: StaffEmail, role: StaffRole) -> None:
+    """Let an account's owner not work in a role any more; access tokens say so for some minutes yet."""
+    from playhead.staff import run  # noqa: PLC0415
+
+    raise typer.Exit(run(settings(), email, role, granted=False))
+
+
 @app.command()
 def schemas(
     check: Annotated[
@@ -161,19 +187,35 @@ def token(
     subject: Annotated[str, typer.Option(help="who calls, as it will stand in the log")] = "developer",
     account: Annotated[str | None, typer.Option(help="the viewer's account id")] = None,
     profile: Annotated[str | None, typer.Option(help="the viewer's profile id")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="editor, billing, operator, analyst; repeatable")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="editor, billing, ...; repeatable")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="no more than these; repeatable")] = None,
+    ttl_s: Annotated[int, typer.Option(min=1, max=24 * 3600, help="how long it holds")] = 12 * 3600,
 ) -> None:
-    """Mint an access token with this installation's development key; prints only the token.
+    """Mint an access token with this installation's key, for development; prints only the token.
 
     For a viewer: playhead token --account acc-1 --profile pro-1. For an editor: playhead token --role editor.
     """
-    from infra.permissions import Principal  # noqa: PLC0415
+    from events.identity import Role  # noqa: PLC0415
+    from infra.permissions import Principal, Scope  # noqa: PLC0415
     from infra.tokens import Tokens  # noqa: PLC0415
 
     if (account is None) != (profile is None):
         raise fail("a viewer's token needs both --account and --profile")
-    principal = Principal(subject=subject, account_id=account, profile_id=profile, roles=tuple(role or ()))
-    out.print(Tokens(settings()).mint_access(principal), soft_wrap=True, highlight=False)
+    principal = Principal(
+        subject=subject,
+        account_id=account,
+        profile_id=profile,
+        roles=tuple(_known(Role, each) for each in role or ()),
+        scopes=frozenset(_known(Scope, each) for each in scope or ()),
+    )
+    out.print(Tokens(settings()).mint_access(principal, ttl_s=ttl_s), soft_wrap=True, highlight=False)
+
+
+def _known(kind: type[E], given: str) -> E:
+    try:
+        return kind(given)
+    except ValueError as error:
+        raise fail(f"there is no {kind.__name__.lower()} {given!r}; there are {', '.join(kind)}") from error
 
 
 @app.command()

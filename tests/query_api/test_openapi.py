@@ -58,6 +58,7 @@ def test_every_operation_documents_its_problems(app: FastAPI) -> None:
         names = {parameter["name"] for parameter in operation["parameters"]}
         assert ("cursor" in names) == ("cursor-invalid" in problems), path
         assert ("Playhead-Position" in names) == ({"position-invalid", "view-behind"} <= problems), path
+        assert ("account_id" in names) == ("not-your-account" in problems), path
         assert ("profile_id" in names) == ("not-your-profile" in problems), path
         assert ("session_id" in names) == ({"session-unknown", "session-not-yours"} <= problems), path
         assert ("title_id" in names or "series_id" in names) == ("title-unknown" in problems), path

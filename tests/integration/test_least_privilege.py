@@ -1,6 +1,7 @@
 """Each process's role in Postgres: what it must not do is refused, and nothing is there that no role was given."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 
 from infra import event_log
 from infra import postgres as connections
-from infra.ids import new_id
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from projections.app import postgres_views
 
 pytestmark = pytest.mark.integration
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+SQL = re.compile(r"^```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OF_NOBODY = {"alembic_version"}
 """For who migrates alone."""
 
@@ -155,34 +157,48 @@ async def test_every_view_can_be_written_by_the_projections(postgres: Pool) -> N
             ), (view.name, what)
 
 
-async def test_an_operators_own_users_do_as_the_documentation_says(live: Settings, tmp_path: Path) -> None:
-    """docs/security.md: a user who owns and migrates the database and is no superuser, and one for a process."""
-    name = f"own_{os.getpid()}_{new_id()[-6:]}".replace("-", "_")
+async def test_users_made_as_the_documentation_says_can_do_their_work_and_no_others(live: Settings) -> None:
+    prod = f"prod_{os.getpid()}"
+    before, after = (block.replace("prod", prod) for block in SQL.findall(OPERATIONS.read_text()))
     administrator = await asyncpg.connect(live.postgres_dsn)
     server = live.postgres_dsn.partition("@")[2].rpartition("/")[0]
 
-    def settings_as(user: str) -> Settings:
-        return live.model_copy(update={"postgres_dsn": f"postgresql://{user}@{server}/{name}"})
+    def as_user(user: str) -> Settings:
+        return live.model_copy(update={"postgres_dsn": f"postgresql://{prod}_{user}@{server}/{prod}"})
 
-    await administrator.execute(f"create role {name}_migrations login createrole bypassrls")
-    await administrator.execute(f"create role {name}_query login in role playhead_query")
-    await administrator.execute(f"create database {name} owner {name}_migrations")
     try:
-        await connections.migrate(settings_as(f"{name}_migrations"))
-        await event_log.create_partitions(settings_as(f"{name}_migrations"))
-        pool = await connect_pool(settings_as(f"{name}_query"), role=Role.QUERY, size=1)
+        await _each(administrator, before)
+        await connections.migrate(as_user("migrations"))
+        await event_log.create_partitions(as_user("migrations"))
+        await _each(administrator, after)
+        for role in Role:
+            await _is_in_its_role_and_no_other(as_user(role.name.lower()), role)
+        pool = await connect_pool(as_user("query"), role=Role.QUERY, size=1)
         assert await pool.fetch("select * from catalog_titles") == []
         assert await pool.fetchval("select playback_session_exists('none')") is False
-        for statement in ("set role playhead_commands", "select * from identity_credentials"):
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await pool.execute(statement)
         await pool.close()
-        wrong = await connect_pool(settings_as(f"{name}_query"), role=Role.COMMANDS, size=1)
-        with pytest.raises(asyncpg.PostgresError, match="role"):
-            await wrong.fetchval("select 1")
-        await wrong.close()
     finally:
-        await administrator.execute(f"drop database {name} with (force)")
-        await administrator.execute(f"drop role {name}_query")
-        await administrator.execute(f"drop role {name}_migrations")
+        await administrator.execute(f"drop database if exists {prod} with (force)")
+        for user in ("migrations", *(role.name.lower() for role in Role)):
+            await administrator.execute(f"drop role if exists {prod}_{user}")
         await administrator.close()
+
+
+async def _each(connection: connections.Connection, statements: str) -> None:
+    """One by one: a database is not made in a transaction."""
+    for statement in statements.split(";"):
+        if statement.strip():
+            await connection.execute(statement)
+
+
+async def _is_in_its_role_and_no_other(settings: Settings, role: Role) -> None:
+    pool = await connect_pool(settings, role=role, size=1)
+    assert await pool.fetchval("select current_user") == role.value
+    for other in set(Role) - {role}:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await pool.execute(f"set role {other.value}")
+    await pool.close()
+    wrong = await connect_pool(settings, role=next(each for each in Role if each is not role), size=1)
+    with pytest.raises(asyncpg.PostgresError, match="role"):
+        await wrong.fetchval("select 1")
+    await wrong.close()

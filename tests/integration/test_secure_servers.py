@@ -164,7 +164,7 @@ def redis_port(directory: Path) -> Iterator[int]:
     on = ground(directory / "redis", "redis")
     launch, port = LocalRedis().prepare(on.site), on.site.ports["redis"]
     escaped = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
-    users = f'user default off\nuser {USER} on ~* &* +@all ">{escaped}"\n'
+    users = f'user default off\nuser {USER} on ~* &* +@all -@admin -@dangerous ">{escaped}"\n'
     config = on.site.home / "redis.conf"
     config.write_text(config.read_text() + users)
     with running(launch, on.log, lambda: not _is_closed(port)):

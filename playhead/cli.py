@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from infra.settings import SettingsRefused, settings
-from playhead import keys, local
+from playhead import keys, local, staff
 from playhead.console import fail, out, say
 
 E = TypeVar("E", bound=StrEnum)
@@ -142,26 +142,7 @@ def catalog_import(
     raise typer.Exit(run(settings(), file, lanes))
 
 
-staff = typer.Typer(help="Say who works in which role: playhead staff grant EMAIL ROLE.", no_args_is_help=True)
-app.add_typer(staff, name="staff")
-StaffEmail = Annotated[str, typer.Argument(help="the address of a registered account")]
-StaffRole = Annotated[Role, typer.Argument(help="what its owner works as")]
-
-
-@staff.command("grant")
-def staff_grant(email: StaffEmail, role: StaffRole) -> None:
-    """Let an account's owner work in a role; how an installation gets its first operator."""
-    from playhead.staff import run  # noqa: PLC0415
-
-    raise typer.Exit(run(settings(), email, role, granted=True))
-
-
-@staff.command("revoke")
-def staff_revoke(email: StaffEmail, role: StaffRole) -> None:
-    """Let an account's owner not work in a role any more; access tokens say so for some minutes yet."""
-    from playhead.staff import run  # noqa: PLC0415
-
-    raise typer.Exit(run(settings(), email, role, granted=False))
+app.add_typer(staff.app, name="staff")
 
 
 @app.command()

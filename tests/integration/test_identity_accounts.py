@@ -16,9 +16,12 @@ from fastapi import FastAPI
 
 from commands.app import create_app
 from commands.identity.passwords import Passwords
+from events.identity import Role
 from infra.ids import new_id
+from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
+from playhead.staff_roles import run
 from tests.integration.projection_workers import eventually
 
 pytestmark = pytest.mark.integration
@@ -59,6 +62,16 @@ class Door:
 
     def _letters(self) -> list[Message]:
         return [message_from_bytes(path.read_bytes(), policy=default) for path in sorted(self.mail_dir.glob("*.eml"))]
+
+    async def types(self, stream_id: str) -> list[str]:
+        """What happened in a stream."""
+        rows = await self.pool.fetch("select type from event_log where stream_id = $1 order by version", stream_id)
+        return [row["type"] for row in rows]
+
+    def mint(self, principal: Principal) -> str:
+        """An access token of somebody who did not sign in here."""
+        token: str = self.app.state.tokens.mint_access(principal)
+        return token
 
     async def sent(self) -> None:
         """Wait until no mail is on its way."""
@@ -517,3 +530,68 @@ async def test_a_withdrawal_that_was_killed_after_the_subscription_ended_is_repe
     finally:
         door.app.state.on_withdrawal = composed
     assert told == [mine["account_id"]] * 2
+
+
+async def test_a_withdrawal_ends_the_subscription(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    billing = door.mint(Principal(subject="billing-1", roles=("billing",)))
+    plan_id = f"p{new_id()[-12:]}"
+    plan = {
+        "plan_id": plan_id,
+        "name": "Free",
+        "prices": [{"period": "month", "price": {"amount_minor": 0, "currency": "EUR"}}],
+        "trial_days": 7,
+        "limits": {"streams": 1, "max_resolution": "1080p", "profiles": 5, "downloads": 0, "ads": False},
+    }
+    (await door.post("/v1/plans", plan, billing, **{"Idempotency-Key": plan_id})).raise_for_status()
+    subscription = {"plan_id": plan_id, "period": "month", "currency": "EUR", "time_zone": "UTC"}
+    headers = {"Idempotency-Key": new_id()}
+    (await door.post("/v1/subscriptions", subscription, mine["access_token"], **headers)).raise_for_status()
+    path = f"/v1/accounts/{mine['account_id']}/withdraw"
+    (await door.post(path, {"password": PASSWORD}, mine["access_token"])).raise_for_status()
+    types = await door.types(f"subscription.account-{mine['account_id']}")
+    assert types[-2:] == ["subscription.SubscriptionCanceled.v1", "subscription.SubscriptionExpired.v1"]
+
+
+# Staff
+
+OPERATOR = Principal(subject="operator-1", roles=("operator",))
+
+
+async def test_an_operator_grants_a_role_which_the_next_access_token_has(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    path = f"/v1/accounts/{mine['account_id']}/roles"
+    granted = await door.post(path, {"role": "editor"}, door.mint(OPERATOR))
+    assert granted.json()["events"] == ["RoleGranted"]
+    assert (await door.post(path, {"role": "editor"}, door.mint(OPERATOR))).json()["events"] == []
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert "catalog:write" in (await door.sign_in(me, device=device)).json()["scope"].split()
+    revoked = await door.post(f"{path}/editor/revoke", {}, door.mint(OPERATOR))
+    assert revoked.json()["events"] == ["RoleRevoked"]
+    assert "catalog:write" not in (await door.sign_in(me, device=device)).json()["scope"].split()
+
+
+async def test_nobody_grants_a_role_to_themselves_or_without_the_scope_for_it(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    path = f"/v1/accounts/{mine['account_id']}/roles"
+    (await door.post(path, {"role": "operator"}, door.mint(OPERATOR))).raise_for_status()
+    own = (await door.sign_in(me)).json()["access_token"]
+    assert problem(await door.post(path, {"role": "billing"}, own)) == (409, "role-for-oneself")
+    assert problem(await door.post(path, {"role": "billing"}, mine["access_token"])) == (403, "scope-missing")
+    assert problem(await door.post(path, {"role": "king"}, door.mint(OPERATOR))) == (422, "invalid-request")
+    unknown = await door.post(f"/v1/accounts/a{new_id()}/roles", {"role": "editor"}, door.mint(OPERATOR))
+    assert problem(unknown) == (404, "account-unknown")
+
+
+async def test_the_command_line_makes_the_first_operator(door: Door, me: str) -> None:
+    mine = await door.registered(me)
+    settings = door.app.state.resources.settings
+    for times in range(2):
+        assert await asyncio.to_thread(run, settings, me.upper(), Role.OPERATOR, granted=True) == 0, times
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert "staff:write" in (await door.sign_in(me, device=device)).json()["scope"].split()
+    assert await asyncio.to_thread(run, settings, me, Role.OPERATOR, granted=False) == 0
+    types = await door.types(f"identity.account-{mine['account_id']}")
+    assert [each for each in types if "Role" in each] == ["identity.RoleGranted.v1", "identity.RoleRevoked.v1"]
+    assert await asyncio.to_thread(run, settings, f"nobody-{me}", Role.OPERATOR, granted=True) == 1
+    assert await asyncio.to_thread(run, settings, "no address", Role.OPERATOR, granted=True) == 1

@@ -170,6 +170,9 @@ class Settings(ServerAccess):
     smtp_username: str | None = None
     smtp_password_file: Path | None = None
     smtp_starttls: bool = True
+    smtp_ca_file: Path | None = Field(
+        default=None, description="PEM: who vouches for the mail server; default: the system's"
+    )
     mail_poll_interval_s: float = Field(default=1.0, gt=0)
     mail_batch_rows: int = Field(default=20, ge=1)
     mail_max_tries: int = Field(default=8, ge=1)

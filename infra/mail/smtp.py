@@ -33,6 +33,7 @@ class SmtpMailer:
                 port=settings.smtp_port,
                 use_tls=implicit,
                 start_tls=settings.smtp_starttls and not implicit,
+                cert_bundle=str(settings.smtp_ca_file) if settings.smtp_ca_file else None,
                 username=settings.smtp_username,
                 password=self._password(),
                 timeout=settings.mail_timeout_s,

@@ -6,6 +6,7 @@ principal, and the ingest path its session. The reply carries RateLimit-Policy a
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Final
 
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.client_address import client_address, is_within
 from infra.problems import Problem, ProblemKind, Refusal, response_of
-from infra.rate_limits import Key, Limiter, Quota, Verdict
+from infra.rate_limits import Limiter, Quota, Verdict
 from infra.settings import Settings
 
 KEY: Final = "playhead.rates"
@@ -43,6 +44,7 @@ OF_COMMANDS: Final = {
     "api-keys": RouteClass.ACCOUNT,
 }
 """Of what changes something, by the first word of its path after /v1; every other is a COMMAND."""
+ADDRESSES_KEPT: Final = 4096
 REPORTS: Final = ("/events", "/stop")
 
 
@@ -76,7 +78,7 @@ class Rates:
 
     def count(self, quota: Quota, who: str) -> None:
         """Count the request. Raises RateLimited."""
-        verdict = self._limiter.take(Key(quota, who))
+        verdict = self._limiter.take((quota, who))
         self.verdicts.append(verdict)
         _check(verdict)
 
@@ -110,7 +112,8 @@ class RateLimits:
     def __init__(self, app: ASGIApp, *, limiter: Limiter, settings: Settings) -> None:
         self._app = app
         self._limiter = limiter
-        self._free = [ip_network(each) for each in settings.rate_free_networks]
+        free = [ip_network(each) for each in settings.rate_free_networks]
+        self._is_free = lru_cache(ADDRESSES_KEPT)(lambda address: is_within(address, free))
         self._quotas = {each: quotas_of(each, settings) for each in RouteClass}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +131,7 @@ class RateLimits:
 
         address = client_address(scope)
         try:
-            if not is_within(address, self._free):
+            if not self._is_free(address):
                 rates.count(of_address, address)
         except RateLimited as refused:
             problem = Problem(RATE_LIMITED, str(refused), scope["path"])
@@ -147,6 +150,6 @@ def quotas_of(of: RouteClass, settings: Settings) -> tuple[Quota, Quota]:
 
 def headers_of(verdicts: list[Verdict]) -> list[tuple[bytes, bytes]]:
     """RateLimit-Policy and RateLimit."""
-    policies = ", ".join(f'"{each.quota.name}";q={each.quota.most};w={each.quota.window_s}' for each in verdicts)
-    left = ", ".join(f'"{each.quota.name}";r={each.left};t={each.reset_s}' for each in verdicts)
-    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]
+    policies = [b"%b;q=%d;w=%d" % (each.quota.header, each.quota.most, each.quota.window_s) for each in verdicts]
+    left = [b"%b;r=%d;t=%d" % (each.quota.header, each.left, each.reset_s) for each in verdicts]
+    return [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(left))]

@@ -20,6 +20,11 @@ class Quota:
     name: str
     most: int
     window_s: int
+    header: bytes = b""
+    """Its name as both header fields write it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", f'"{self.name}"'.encode())
 
     @classmethod
     def of(cls, name: str, setting: str) -> "Quota":
@@ -28,11 +33,8 @@ class Quota:
         return cls(name, int(most), int(rest.removesuffix(" s")))
 
 
-class Key(NamedTuple):
-    """Who is counted for which quota."""
-
-    quota: Quota
-    who: str
+Key = tuple[Quota, str]
+"""Who is counted for which quota: the second."""
 
 
 class Verdict(NamedTuple):
@@ -75,7 +77,7 @@ class Limiter:
         self._clock = clock
         self._max_keys = max_keys
         self._windows: OrderedDict[Key, Window] = OrderedDict()
-        self._touched: set[Key] = set()
+        self._touched: list[Key] = []
         self._ended: Sent = []
 
     def __len__(self) -> int:
@@ -83,16 +85,21 @@ class Limiter:
 
     def take(self, key: Key) -> Verdict:
         """Admit a request, or not; one that is not does not count."""
-        quota, now_s = key.quota, self._clock()
-        number, since_s = divmod(now_s, quota.window_s)
-        window = self._window(key, int(number))
-        used = window.before * (1 - since_s / quota.window_s) + window.count
-        reset_s = math.ceil(quota.window_s - since_s)
+        quota, now_s = key[0], self._clock()
+        window_s = quota.window_s
+        number = int(now_s // window_s)
+        since_s = now_s - number * window_s
+        window = self._window(key, number)
+        used: float = window.count
+        if window.before:
+            used += window.before * (1 - since_s / window_s)
+        reset_s = window_s - int(since_s)
         if used + 1 > quota.most:
             return Verdict(quota, False, 0, reset_s, _wait_s(quota, window, since_s))
         window.count += 1
+        if not window.unsent:
+            self._touched.append(key)
         window.unsent += 1
-        self._touched.add(key)
         return Verdict(quota, True, int(quota.most - used - 1), reset_s, 0)
 
     def untold(self) -> Sent:
@@ -116,13 +123,14 @@ class Limiter:
             window.before = max(window.before, total)
 
     def _window(self, key: Key, number: int) -> Window:
-        window = self._windows.get(key)
+        windows = self._windows
+        window = windows.get(key)
         if window is None:
-            window = self._windows[key] = Window(number)
-            if len(self._windows) > self._max_keys:
+            window = windows[key] = Window(number)
+            if len(windows) > self._max_keys:
                 self._forget()
         else:
-            self._windows.move_to_end(key)
+            windows.move_to_end(key)
             if window.number < number:
                 self._end(key, window)
                 window.move_to(number)

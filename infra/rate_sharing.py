@@ -68,7 +68,7 @@ class RateSharing:
         for key, number, admitted in untold:
             name = _name(key, number, secret)
             pipeline.incrby(name, admitted)
-            pipeline.expire(name, 2 * key.quota.window_s)
+            pipeline.expire(name, 2 * key[0].window_s)
         totals = (await pipeline.execute())[::2]
         for (key, number, _), total in zip(untold, totals, strict=True):
             self._limiter.learn(key, number, int(total))
@@ -81,5 +81,6 @@ class RateSharing:
 
 
 def _name(key: Key, number: int, secret: bytes) -> str:
-    who = hashlib.blake2b(key.who.encode(), key=secret, digest_size=DIGEST_BYTES).hexdigest()
-    return f"rate:{key.quota.name}:{number}:{who}"
+    quota, who = key
+    digest = hashlib.blake2b(who.encode(), key=secret, digest_size=DIGEST_BYTES).hexdigest()
+    return f"rate:{quota.name}:{number}:{digest}"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.rate_limits import Key, Limiter, Quota
+from infra.rate_limits import Limiter, Quota
 
 TEN = Quota("ten", 10, 60)
-WHO = Key(TEN, "someone")
+WHO = (TEN, "someone")
 START_S = 60.0 * 1_000_000
 
 
@@ -23,7 +23,7 @@ def limiter(clock: Clock, max_keys: int = 100) -> Limiter:
     return Limiter(clock, max_keys=max_keys)
 
 
-def admitted(limiter: Limiter, times: int, key: Key = WHO) -> int:
+def admitted(limiter: Limiter, times: int, key: tuple[Quota, str] = WHO) -> int:
     return sum(limiter.take(key).admitted for _ in range(times))
 
 
@@ -51,8 +51,8 @@ def test_what_was_done_in_the_window_before_counts_by_what_is_left_of_it() -> No
 def test_others_are_not_limited_with_somebody_who_floods() -> None:
     limits = limiter(Clock())
     assert admitted(limits, 1_000) == 10
-    assert admitted(limits, 10, Key(TEN, "someone else")) == 10
-    assert admitted(limits, 10, Key(Quota("other", 10, 60), "someone")) == 10
+    assert admitted(limits, 10, (TEN, "someone else")) == 10
+    assert admitted(limits, 10, (Quota("other", 10, 60), "someone")) == 10
 
 
 def test_a_request_that_was_refused_does_not_count() -> None:
@@ -67,7 +67,7 @@ def test_the_number_of_keys_is_bounded_and_the_least_used_are_forgotten() -> Non
     limits = limiter(Clock(), max_keys=3)
     assert admitted(limits, 10) == 10
     for number in range(50):
-        limits.take(Key(TEN, str(number)))
+        limits.take((TEN, str(number)))
         assert admitted(limits, 1) == 0, "who goes on asking is not forgotten"
     assert len(limits) == 3
 
@@ -100,7 +100,7 @@ def test_what_was_not_told_before_a_window_ended_is_told_after() -> None:
 def test_no_window_admits_more_than_its_quota_and_the_wait_is_long_enough(
     most: int, window_s: int, gaps_s: list[float]
 ) -> None:
-    clock, key = Clock(START_S), Key(Quota("q", most, window_s), "w")
+    clock, key = Clock(START_S), (Quota("q", most, window_s), "w")
     limits = limiter(clock)
     in_window: dict[int, int] = {}
     for gap_s in gaps_s:
@@ -122,7 +122,7 @@ def test_no_window_admits_more_than_its_quota_and_the_wait_is_long_enough(
 
 @given(most=st.integers(1, 50), rate=st.integers(1, 20))
 def test_over_a_long_time_no_more_than_the_quota_is_admitted_a_window(most: int, rate: int) -> None:
-    clock, key = Clock(), Key(Quota("q", most, 10), "w")
+    clock, key = Clock(), (Quota("q", most, 10), "w")
     limits = limiter(clock)
     total = 0
     for _ in range(100 * rate):

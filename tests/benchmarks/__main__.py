@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from tests.benchmarks import append, eventsourcing, freshness, ingest, projector, reads, relay
+from tests.benchmarks import append, eventsourcing, freshness, ingest, projector, reads, relay, tokens
 from tests.benchmarks.bench import Bench, opened
 from tests.benchmarks.results import Line, show
 
@@ -26,6 +26,7 @@ class Name(StrEnum):
     APPEND = "append"
     EVENTSOURCING = "eventsourcing"
     READS = "reads"
+    TOKENS = "tokens"
 
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
@@ -37,6 +38,7 @@ BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
     Name.APPEND: append.run,
     Name.EVENTSOURCING: eventsourcing.run,
     Name.READS: reads.run,
+    Name.TOKENS: tokens.run,
 }
 
 

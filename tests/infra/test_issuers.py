@@ -137,7 +137,8 @@ async def test_an_account_is_taken_from_the_claim_that_is_configured(issuer: Iss
         claim = {"https://playhead/account": "account-1"}
         assert tokens.verify_access(issuer.sign("one", **claim)).account_id == "account-1"
         refused(tokens, issuer.sign("one", **{"https://playhead/account": "a b\x00"}))
-        refused(tokens, issuer.sign("one", **{"https://playhead/account": 7}))
+        seven: dict[str, Any] = {"https://playhead/account": 7}
+        refused(tokens, issuer.sign("one", **seven))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ WATCH_INTERVAL_S: Final = 0.2
 RESTART_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """How long to wait before each start in a row; a process that ends more often is given up."""
 STABLE_AFTER_S: Final = 30.0
+PROXIES: Final = '["127.0.0.1/32"]'
 _POLL_S = 0.1
 
 
@@ -186,8 +187,10 @@ def _stop_together(marks: Sequence[Mark], patience_s: float) -> None:
 def _processes(settings: Settings) -> Iterator[Process]:
     ports = dict(zip(NAMES, _ports(settings), strict=True))
     provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
-    yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS])
-    yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API])
+    behind = {"trusted_proxies": PROXIES}  # the demo stands in front of both, and says whom it speaks for
+    prompt = {"mail_poll_interval_s": 0.1}
+    yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt)
+    yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
     yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])
     told = {"fake_payments_port": ports[FAKE_PAYMENTS], "commands_port": ports[COMMANDS]}
     yield _process(settings, FAKE_PAYMENTS, (FAKE_PAYMENTS,), **told)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.positions import Position
-from playhead.demo.api import Api, NotTaken
+from playhead.demo.api import Api, Bearer, NotTaken
 from playhead.demo.bills import Account, Bill, Entitled, Plan
 
 OK: Final = 200
@@ -56,12 +56,12 @@ class Accounts:
     def __init__(self, query: Api) -> None:
         self._query = query
 
-    async def account(self, account_id: str, badge: str, positions: Iterable[Position] = ()) -> Account:
+    async def account(self, account_id: str, badge: Bearer, positions: Iterable[Position] = ()) -> Account:
         """The account as it stands, once these positions are applied. Its titles and period are not looked at."""
         plan = await self._plan(account_id, badge, positions)
         return Account(plan, tuple(invoice.bill for invoice in await self.invoices(account_id, badge)))
 
-    async def held(self, account_id: str, badge: str) -> HeldAccount:
+    async def held(self, account_id: str, badge: Bearer) -> HeldAccount:
         """Everything of an account."""
         return HeldAccount(
             plan=await self._plan(account_id, badge),
@@ -70,20 +70,20 @@ class Accounts:
             entitled=await self._entitled(account_id, badge),
         )
 
-    async def invoices(self, account_id: str, badge: str) -> list[Invoice]:
+    async def invoices(self, account_id: str, badge: Bearer) -> list[Invoice]:
         """From the oldest on."""
         newest_first = [
             _invoice(item) async for item in self._query.items(f"/v1/accounts/{account_id}/invoices", badge)
         ]
         return newest_first[::-1]
 
-    async def shown(self, account_id: str, badge: str) -> dict[str, Any]:
+    async def shown(self, account_id: str, badge: Bearer) -> dict[str, Any]:
         """The entitlements as the API returns them."""
         found: dict[str, Any] = (await self._query.get(f"/v1/accounts/{account_id}/entitlements", badge)).json()
         return found
 
     async def subscription(
-        self, account_id: str, badge: str, positions: Iterable[Position] = ()
+        self, account_id: str, badge: Bearer, positions: Iterable[Position] = ()
     ) -> dict[str, Any] | None:
         """The subscription as the API returns it; None for an account that never had one. Raises NotTaken."""
         reply = await self._query.get(f"/v1/accounts/{account_id}/subscription", badge, positions)
@@ -91,14 +91,14 @@ class Accounts:
             raise NotTaken(f"the subscription of {account_id}: {reply.status} {reply.body.decode(errors='replace')}")
         return reply.json() if reply.status == OK else None
 
-    async def _plan(self, account_id: str, badge: str, positions: Iterable[Position] = ()) -> Plan | None:
+    async def _plan(self, account_id: str, badge: Bearer, positions: Iterable[Position] = ()) -> Plan | None:
         row = await self.subscription(account_id, badge, positions)
         if row is None:
             return None
         scheduled = row["scheduled_plan"]
         return Plan(row["status"], row["plan"]["plan_id"], scheduled["plan_id"] if scheduled else None)
 
-    async def _transactions(self, account_id: str, badge: str) -> dict[str, Transaction]:
+    async def _transactions(self, account_id: str, badge: Bearer) -> dict[str, Transaction]:
         held: dict[str, Transaction] = {}
         async for item in self._query.items(f"/v1/accounts/{account_id}/transactions", badge):
             amount = None if item["amount_minor"] is None else f"{item['amount_minor']} {item['currency']}"
@@ -106,7 +106,7 @@ class Accounts:
             held[f"{key} again" if key in held else key] = Transaction(item["invoice_id"], item["status"], amount)
         return held
 
-    async def _entitled(self, account_id: str, badge: str) -> Entitled:
+    async def _entitled(self, account_id: str, badge: Bearer) -> Entitled:
         found = await self.shown(account_id, badge)
         by_plan = found["subscription"]
         streams = by_plan["limits"]["streams"] if by_plan and by_plan["access"] else 0

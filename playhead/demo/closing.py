@@ -1,7 +1,7 @@
 """The end of the demo: one viewer as the API shows them, what was acknowledged against what is held, and what next."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,10 +9,12 @@ from rich.table import Table
 
 from infra.settings import MIB, Settings
 from playhead.console import out, say
-from playhead.demo.accounts import Invoice
+from playhead.demo.api import Api
+from playhead.demo.cast import Cast
 from playhead.demo.comparison import MOST_SHOWN, Compared
 from playhead.demo.freshness import GIVEN_UP_S, Freshness
 from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
+from playhead.demo.house import House
 from playhead.demo.ledger import AcknowledgedSession, Ledger
 from playhead.demo.reference import Rules
 from playhead.demo.subscriber import Subscriptions
@@ -23,10 +25,9 @@ MOST_HISTORY: Final = 8
 _DEFAULT_STATE_DIR: Final = Settings.model_fields["state_dir"].default
 
 
-def most_interesting(ledger: Ledger, rules: Rules) -> str:
-    """The first profile that finished an episode and used two devices; else one that comes near."""
-    profiles = [profile_id for profile_id in ledger.profiles() if not profile_id.endswith("-probe")]
-    return max(profiles, key=lambda profile_id: _interest(ledger.of_profile(profile_id), rules))
+def most_interesting(ledger: Ledger, rules: Rules, among: Collection[str]) -> str:
+    """The first of these profiles that finished an episode and used two devices; else one that comes near."""
+    return max(among, key=lambda profile_id: _interest(ledger.of_profile(profile_id), rules))
 
 
 def _interest(sessions: Sequence[AcknowledgedSession], rules: Rules) -> tuple[bool, bool]:
@@ -53,23 +54,14 @@ def show_viewer(profile_id: str, rows: Sequence[Mapping[str, Any]], history: Seq
         say(f" ... and {len(history) - MOST_HISTORY} more")
 
 
-def show_subscriber(
-    subscription: Mapping[str, Any], invoices: Sequence[Invoice], entitlements: Mapping[str, Any]
-) -> None:
-    """An account's subscription, its invoices from the oldest on, and what it may watch, as the API returned them."""
-    account_id, plan = subscription["account_id"], subscription["plan"]
-    say(
-        f"\nGET /v1/accounts/{account_id}/subscription: {plan['name']}, {subscription['status']}, paid through "
-        f"{subscription['paid_through']}; access until {subscription['access_until']} if nothing more is paid."
-    )
-    say(f"GET /v1/accounts/{account_id}/invoices: {len(invoices)}, from the oldest on:")
-    table = Table("invoice", "reason", "status", "total", "given back", box=None)
-    for number, invoice in enumerate(invoices, start=1):
-        bill = invoice.bill
-        total, back = _money(bill.total_minor, bill.currency), _money(bill.refunded_minor, bill.currency)
-        table.add_row(str(number), bill.reason, bill.status, total, back if bill.refunded_minor else "")
-    out.print(table)
-    say(f"GET /v1/accounts/{account_id}/entitlements: {_entitled(entitlements)}.")
+def show_identity(ledger: Ledger, cast: Cast, apis: Iterable[Api]) -> None:
+    """What the walls kept out, and how often apps renewed their tokens."""
+    refreshed = sum(app.refreshed for person in cast.people for app in person.apps.values())
+    renewing = sum(any(app.refreshed for app in person.apps.values()) for person in cast.viewers)
+    say(f"Tokens: {renewing} of {len(cast.viewers)} viewers' apps renewed theirs, {refreshed} times together.")
+    told = ", ".join(f"{count} {what}" for what, count in sorted(ledger.walls.items()))
+    limited = sum(api.limited for api in apis)
+    say(f"Refused, as they must be: {told}. Requests that waited for a rate limit: {limited}.")
 
 
 def show_sold(subscriptions: Subscriptions, deliveries: Sequence[Delivery], outcomes: Counter[str]) -> None:
@@ -130,23 +122,6 @@ def _title(item: Mapping[str, Any]) -> str:
     return f"{item['series_name']} {item['season_number']}x{item['episode_number']:02} {item['title_name']}"
 
 
-def _entitled(entitlements: Mapping[str, Any]) -> str:
-    plan, titles = entitlements["subscription"], len(entitlements["titles"])
-    by_plan = "no subscription"
-    if plan is not None:
-        limits = plan["limits"]
-        by_plan = (
-            f"{limits['streams']} streams at a time, {limits['max_resolution']}, {limits['downloads']} downloads"
-            if plan["access"]
-            else f"nothing by the plan, which is {plan['status']}"
-        )
-    return f"{by_plan}; {titles} titles by themselves"
-
-
-def _money(minor: int, currency: str) -> str:
-    return f"{currency} {minor}" if currency == "KRW" else f"{currency} {minor // 100}.{minor % 100:02}"
-
-
 def _length(milliseconds: int) -> str:
     minutes, seconds = divmod(milliseconds // 1000, 60)
     return f"{minutes}:{seconds:02}"
@@ -161,8 +136,21 @@ def show_kept(fleet: Fleet) -> None:
         say(f"  {fleet.url(name)}/{'ready' if name == FAKE_PAYMENTS else 'metrics'}  {name}")
     state_dir = fleet.settings.state_dir
     command = "playhead" if state_dir == _DEFAULT_STATE_DIR else f"PLAYHEAD_STATE_DIR={state_dir} playhead"
-    say(f"A token for a viewer: {command} token --account acc-1 --profile pro-1")
     say(f"To end it: {command} down (the data stays)")
+
+
+def show_doors(fleet: Fleet, house: House) -> None:
+    """How to sign in as each kind of person."""
+    say("\nTo sign in (the reply has an access_token, which goes into `Authorization: Bearer`):")
+    viewer = house.cast.viewers[0].who
+    people = {"viewer": (viewer.email, viewer.password)} | {
+        role: (member.email, member.password) for role, member in house.staff.members.items()
+    }
+    for who, (address, password) in people.items():
+        device = {"name": "Terminal", "type": "web"}
+        body = msgspec.json.encode({"email": address, "password": password, "device": device}).decode()
+        say(f"  {who}, {address}, password {password}:")
+        say(f"    curl -s {fleet.url(COMMANDS)}/v1/sign-in -H 'Content-Type: application/json' -d '{body}'")
 
 
 def show_end(*, equal: bool, kept: bool, took_s: float) -> None:

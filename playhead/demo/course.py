@@ -1,7 +1,7 @@
 """The course of an evening against processes that run: publish, play, catch up, compare."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,29 +9,27 @@ from typing import Any, Final
 import aiohttp
 
 from infra.clock import monotonic_s, utc_now
-from infra.ids import new_id
 from playhead.console import say
-from playhead.demo import closing
-from playhead.demo.accounts import Accounts
-from playhead.demo.api import Api, Badges
-from playhead.demo.director import Director
-from playhead.demo.films import FILMS, MINUTE_MS
+from playhead.demo import account_page, closing
+from playhead.demo.api import Api
+from playhead.demo.evening_clock import EveningClock
+from playhead.demo.films import MINUTE_MS
 from playhead.demo.freshness import Freshness
 from playhead.demo.gauges import Sampler
 from playhead.demo.held import Held
-from playhead.demo.ledger import Ledger
+from playhead.demo.house import House, open_house
+from playhead.demo.identities import Identities
 from playhead.demo.parts import part_of
-from playhead.demo.player import EveningClock, Living, Viewer
-from playhead.demo.publishing import Catalog
+from playhead.demo.people import Person
+from playhead.demo.player import Living, Viewer
 from playhead.demo.reckoning import CATCH_UP_WITHIN_S, Reckoning
 from playhead.demo.reference import Rules
 from playhead.demo.screen import Playing, show
 from playhead.demo.script import Script
-from playhead.demo.selling import Counter
 from playhead.demo.settlement import Settlement
-from playhead.demo.sitting import Title
-from playhead.demo.subscriber import Subscriber, Subscriptions
-from playhead.processes import COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet, projections_of
+from playhead.demo.subscriber import Subscriber
+from playhead.demo.walls import Walls
+from playhead.processes import Fleet, projections_of
 
 SHORTEST_MS: Final = 60 * MINUTE_MS
 """An evening is at least this long in simulated time, however few seconds it is played in."""
@@ -57,80 +55,79 @@ class Plan:
         return max(SHORTEST_MS, self.seconds * 1000 * SLOWEST_FACTOR)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How it ended: whether every view holds what was acknowledged."""
+
+    equal: bool
+    house: House
+
+
 class Course:
     """One evening."""
 
     def __init__(self, fleet: Fleet, plan: Plan, session: aiohttp.ClientSession) -> None:
         self._fleet = fleet
         self._plan = plan
-        self._run_id = f"evening-{new_id()}"
-        self._badges = Badges(fleet.settings)
-        self._ledger = Ledger()
-        self._commands = Api(session, fleet.url(COMMANDS))
-        self._query = Api(session, fleet.url(QUERY_API))
-        self._patient_query = Api(session, fleet.url(QUERY_API), CATCH_UP_WITHIN_S)
-        self._sampler = Sampler(fleet, self._ledger, session)
-        self._subscriptions = Subscriptions(
-            self._commands,
-            Accounts(self._query),
-            self._badges,
-            Counter(self._commands, self._badges, self._run_id),
-            Director(session, fleet.url(FAKE_PAYMENTS), fleet.settings),
-        )
+        self._session = session
+        self._rules = Rules.of(fleet.settings)
 
-    async def run(self) -> bool:
-        """From the first title to the comparison; whether every view holds what was acknowledged."""
+    async def run(self) -> Ended:
+        """From the first account to the comparison."""
         began_at = utc_now()
-        catalog = Catalog(self._commands, self._badges, self._ledger)
-        titles = await catalog.publish()
-        await catalog.shown(self._query)
-        say(f"Published {len(FILMS)} films and a series of {len(titles) - len(FILMS)} episodes; all can be found.")
-        await self._subscriptions.counter.open(titles)
-        if not await self._sampler.settled():
+        house = await open_house(self._fleet, self._session, self._plan.viewers)
+        sampler = Sampler(self._fleet, house.ledger, self._session)
+        if not await sampler.settled():
             say("A store is still behind on what was there before; freshness will show it.")
-        freshness = await self._play(titles)
-        held = Held(self._fleet.settings, self._query, self._badges, self._run_id)
-        reckoning = Reckoning(self._ledger, catalog, held, Rules.of(self._fleet.settings))
-        ended_s = monotonic_s()
-        behind = await reckoning.wait_for_stores(self._patient_query, self._badges)
-        settlement = Settlement(self._subscriptions)
-        unsettled = await settlement.settled()
-        say(f"The evening is over. Every store was waited for: {monotonic_s() - ended_s:.1f} s. Comparing ...")
-        views = [*await reckoning.compare(began_at), *settlement.compare()]
-        await self._show_viewer(held)
-        await self._show_subscriber()
-        closing.show_played(self._ledger, freshness)
-        webhooks = await self._subscriptions.director.webhooks()
-        closing.show_sold(self._subscriptions, webhooks.tried, await self._sampler.payment_outcomes())
-        self._sampler.sample_memory()
-        closing.show_processes(self._sampler.gauges.processes)
-        refused = [*behind, *([unsettled] if unsettled else []), *self._ledger.refused, *self._subscriptions.refused]
-        return closing.show_comparison(views, refused)
+        freshness = await self._play(house, sampler)
+        held = Held(self._fleet.settings, house.query, house.staff.operator, house.cast.readers())
+        reckoning = Reckoning(house.ledger, house.catalog, held, self._rules)
+        identities = Identities(house.register, house.query, house.owners(), house.staff.operator)
+        settlement = Settlement(house.subscriptions)
+        late = await self._caught_up(house, reckoning, identities, settlement)
+        views = [*await reckoning.compare(began_at), *settlement.compare(), *await identities.compare(began_at)]
+        await self._show_one(house, held)
+        await self._show_all(house, freshness, sampler)
+        refused = [*late, *house.ledger.refused, *house.subscriptions.refused]
+        return Ended(closing.show_comparison(views, refused), house)
 
-    async def _play(self, titles: list[Title]) -> Freshness:
+    async def _play(self, house: House, sampler: Sampler) -> Freshness:
         """Returns when every viewer has stopped and the last report was answered."""
-        plan = self._plan
+        plan, cast = self._plan, house.cast
         say(
             f"{plan.viewers} viewers play {plan.length_ms // MINUTE_MS} simulated minutes in {plan.seconds} s: their "
             f"playheads move {plan.length_ms / plan.seconds / 1000:.0f} times as fast as the clock on the wall."
         )
         clock = EveningClock(plan.seconds, plan.length_ms)
-        shared = Living(self._run_id, plan.seed, self._commands, self._badges, clock, self._ledger)
-        viewers = [Viewer(number, shared) for number in range(plan.viewers)]
-        freshness = Freshness(shared, self._query, self._badges)
-        playing = Playing(self._ledger, self._sampler.gauges, viewers, freshness, clock)
-        async with _beside(self._sampler.run(), show(playing)):
+        shared = Living(plan.seed, house.commands, clock, house.ledger)
+        viewers = [Viewer(number, person, shared) for number, person in enumerate(cast.viewers)]
+        freshness = Freshness(shared, house.query, cast.probe)
+        playing = Playing(house.ledger, sampler.gauges, viewers, freshness, clock)
+        walls = Walls(shared, house.query, house.register)
+        async with _beside(sampler.run(), show(playing)):
             await asyncio.gather(
                 clock.until(clock.length_ms),
-                freshness.probe(titles),
+                freshness.probe(house.titles),
                 self._kill_in_the_middle(clock),
-                self._sell(viewers, clock),
+                self._sell(house, clock),
+                walls.stand(cast, house.titles, house.subscriptions),
                 *(
-                    viewer.spend_the_evening(Script(number, titles, clock.length_ms, plan.seed))
+                    viewer.spend_the_evening(Script(number, house.titles, clock.length_ms, plan.seed))
                     for number, viewer in enumerate(viewers)
                 ),
             )
         return freshness
+
+    async def _caught_up(
+        self, house: House, reckoning: Reckoning, identities: Identities, settlement: Settlement
+    ) -> list[str]:
+        """Return when every view holds all that was acknowledged; those that do not in time, with the reason."""
+        ended_s = monotonic_s()
+        patient = Api(self._session, house.query.url, CATCH_UP_WITHIN_S)
+        behind = await reckoning.wait_for_stores(patient, house.staff.operator)
+        late = [await identities.late(patient, house.ledger.positions.values()), await settlement.settled()]
+        say(f"The evening is over. Every store was waited for: {monotonic_s() - ended_s:.1f} s. Comparing ...")
+        return [*behind, *(reason for reason in late if reason)]
 
     async def _kill_in_the_middle(self, clock: EveningClock) -> None:
         if self._plan.kill is not None:
@@ -139,36 +136,45 @@ class Course:
             pid = await asyncio.to_thread(self._fleet.kill, name)
             say(f"SIGKILL to {name}, process {pid}")
 
-    async def _sell(self, viewers: Sequence[Viewer], clock: EveningClock) -> None:
+    async def _sell(self, house: House, clock: EveningClock) -> None:
         """Returns when every subscriber has done all of their part."""
-        count = min(len(viewers), MOST_SUBSCRIBERS)
+        people = house.cast.viewers[:MOST_SUBSCRIBERS]
 
-        async def subscribe(number: int) -> None:
-            subscriber = Subscriber(number, viewers[number].profile_id, part_of(number), self._subscriptions)
-            await clock.until(int(clock.length_ms * SUBSCRIBED_BY * number / count))
+        async def subscribe(number: int, person: Person) -> None:
+            subscriber = Subscriber(number, person, part_of(number), house.subscriptions)
+            await clock.until(int(clock.length_ms * SUBSCRIBED_BY * number / len(people)))
             await subscriber.play()
 
         async def be_away() -> None:
             await clock.until(int(clock.length_ms * SUBSCRIBED_BY))
-            await self._subscriptions.director.outage(min(OUTAGE_S, self._plan.seconds / 4))
+            await house.subscriptions.director.outage(min(OUTAGE_S, self._plan.seconds / 4))
 
-        await asyncio.gather(be_away(), *(subscribe(number) for number in range(count)))
+        await asyncio.gather(be_away(), *(subscribe(*each) for each in enumerate(people)))
 
-    async def _show_subscriber(self) -> None:
-        """The account whose part comes first, which changes its plan."""
-        shared = self._subscriptions
-        account_id = next(iter(shared.parts))
-        badge = shared.badges.billing
-        subscription = await shared.accounts.subscription(account_id, badge)
-        invoices = await shared.accounts.invoices(account_id, badge)
-        entitlements = await shared.accounts.shown(account_id, badge)
-        if subscription is not None:
-            closing.show_subscriber(subscription, invoices, entitlements)
-
-    async def _show_viewer(self, held: Held) -> None:
-        profile_id = closing.most_interesting(self._ledger, Rules.of(self._fleet.settings))
+    async def _show_one(self, house: House, held: Held) -> None:
+        """One account as its owner sees it: who they are, and what they watched; and what the first one pays."""
+        of_viewers = {person.profile_id: person for person in house.cast.viewers}
+        profile_id = closing.most_interesting(house.ledger, self._rules, of_viewers)
+        app = of_viewers[profile_id].phone
+        path = f"/v1/accounts/{app.account_id}"
+        parts = "", "/profiles", "/devices", "/sessions"
+        account_page.show_account(path, {part: (await house.query.get(path + part, app)).json() for part in parts})
         rows, history = await held.continue_watching_items(profile_id), await held.history_items(profile_id)
         closing.show_viewer(profile_id, rows, history)
+        accounts, owner = house.subscriptions.accounts, house.cast.viewers[0].phone
+        subscription = await accounts.subscription(owner.account_id, owner)
+        if subscription is not None:
+            invoices = await accounts.invoices(owner.account_id, owner)
+            account_page.show_subscriber(subscription, invoices, await accounts.shown(owner.account_id, owner))
+
+    async def _show_all(self, house: House, freshness: Freshness, sampler: Sampler) -> None:
+        """What everybody did, and what it took."""
+        closing.show_played(house.ledger, freshness)
+        closing.show_identity(house.ledger, house.cast, (house.commands, house.query))
+        webhooks = await house.subscriptions.director.webhooks()
+        closing.show_sold(house.subscriptions, webhooks.tried, await sampler.payment_outcomes())
+        sampler.sample_memory()
+        closing.show_processes(sampler.gauges.processes)
 
 
 @asynccontextmanager

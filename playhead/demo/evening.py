@@ -11,14 +11,14 @@ from infra.migrate import Unmigrated
 from infra.settings import Settings
 from playhead.console import fail, say
 from playhead.demo import closing
-from playhead.demo.api import NotTaken, connect
-from playhead.demo.course import Course, Plan
+from playhead.demo.api import NotTaken, Refused, connect
+from playhead.demo.course import Course, Ended, Plan
 from playhead.demo.publishing import PublishingRefused
 from playhead.demo.stage import StageTaken, stage
 from playhead.processes import Fleet, ProcessFailed
 
 INTERRUPTED: Final = 130
-EXPECTED: Final = (StageTaken, LocalServerError, Unmigrated, ProcessFailed, PublishingRefused, NotTaken)
+EXPECTED: Final = (StageTaken, LocalServerError, Unmigrated, ProcessFailed, PublishingRefused, Refused, NotTaken)
 """What may go wrong on someone's machine: told without a traceback."""
 
 
@@ -35,9 +35,10 @@ def run(settings: Settings, evening: Evening) -> int:
     on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with stage(settings, keep=evening.keep) as fleet:
-            equal = asyncio.run(_spend(fleet, evening))
+            ended = asyncio.run(_spend(fleet, evening))
             if evening.keep:
                 closing.show_kept(fleet)
+                closing.show_doors(fleet, ended.house)
     except KeyboardInterrupt:
         say("Interrupted; what the demo started was stopped.")
         return INTERRUPTED
@@ -45,12 +46,12 @@ def run(settings: Settings, evening: Evening) -> int:
         return fail(str(error)).exit_code
     finally:
         signal.signal(signal.SIGTERM, on_sigterm)
-    closing.show_end(equal=equal, kept=evening.keep, took_s=monotonic_s() - began_s)
-    return 0 if equal else 1
+    closing.show_end(equal=ended.equal, kept=evening.keep, took_s=monotonic_s() - began_s)
+    return 0 if ended.equal else 1
 
 
-async def _spend(fleet: Fleet, plan: Plan) -> bool:
-    """Spend the evening while the processes are looked after; whether all is equal at its end."""
+async def _spend(fleet: Fleet, plan: Plan) -> Ended:
+    """Spend the evening while the processes are looked after."""
     async with connect() as session:
         watching = asyncio.create_task(fleet.watch())
         spending = asyncio.create_task(Course(fleet, plan, session).run())

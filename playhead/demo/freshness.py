@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from infra.clock import monotonic_s
-from playhead.demo.api import Api, Badges, Reply
-from playhead.demo.player import OK, EveningClock, Living, Viewer
+from playhead.demo.api import Api, Bearer, Reply
+from playhead.demo.evening_clock import EveningClock
+from playhead.demo.people import Person
+from playhead.demo.player import OK, Living, Viewer
 from playhead.demo.script import BROWSER
 from playhead.demo.sitting import Act, Leaving, Moment, Title
 
@@ -21,12 +23,12 @@ STEP_MS: Final = 100
 class Freshness:
     """A viewer of its own, whose reports are watched for; its session is compared with the others at the end."""
 
-    def __init__(self, shared: Living, query: Api, badges: Badges) -> None:
+    def __init__(self, shared: Living, query: Api, person: Person) -> None:
         self.samples_s: list[float] = []
         self._clock: EveningClock = shared.clock
-        self._viewer = Viewer("probe", shared)
+        self._viewer = Viewer("probe", person, shared)
         self._query = query
-        self._badge = badges.viewer(self._viewer.profile_id)
+        self._person = person
 
     async def probe(self, titles: Sequence[Title]) -> None:
         """Report and look, again and again, until the evening ends. The query sends no position: it does not wait."""
@@ -35,13 +37,14 @@ class Freshness:
         granted = await self._viewer.start(act)
         if granted is None:
             return
+        badge = await self._person.on(BROWSER)
         last_ms = title.credits_start_ms or title.duration_ms // 2
         for seq, position_ms in enumerate(range(0, last_ms, STEP_MS)):
             if self._clock.now_ms >= self._clock.length_ms:
                 return
             type_ = "heartbeat" if seq else "started"
             await self._viewer.report(*granted, [Moment(seq, self._clock.now_ms, type_, position_ms)])
-            self.samples_s.append(await self._visible_after_s(position_ms))
+            self.samples_s.append(await self._visible_after_s(position_ms, badge))
             await asyncio.sleep(INTERVAL_S)
 
     @property
@@ -56,11 +59,11 @@ class Freshness:
         ordered = sorted(self.samples_s)
         return 1000 * ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
-    async def _visible_after_s(self, position_ms: int) -> float:
+    async def _visible_after_s(self, position_ms: int, badge: Bearer) -> float:
         began_s = monotonic_s()
         path = f"/v1/profiles/{self._viewer.profile_id}/continue-watching"
         while (passed_s := monotonic_s() - began_s) < GIVEN_UP_S:
-            reply = await self._query.get_once(path, self._badge)
+            reply = await self._query.get_once(path, badge)
             if reply is not None and reply.status == OK and _shows(reply, position_ms):
                 return monotonic_s() - began_s
             await asyncio.sleep(POLL_S)

@@ -1,7 +1,7 @@
 """What the views hold of an evening: through the query API where it serves whole lists, else from the store itself.
 
-Sessions and timelines are read from Postgres and Cassandra: the API serves them one session at a time, and could not
-show a session that should not be there.
+What a profile watched is read by a sign-in that watches as it. Sessions and timelines are read from Postgres and
+Cassandra: the API serves them one session at a time, and could not show a session that should not be there.
 """
 
 import asyncio
@@ -9,38 +9,38 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
-
 from infra.cassandra import Cassandra
+from infra.postgres import Role, connect_pool
 from infra.settings import Settings
-from playhead.demo.api import PAGE_ROWS, Api, Badges
+from playhead.demo.api import PAGE_ROWS, Api
 from playhead.demo.comparison import HistoryRow, SessionRow
 from playhead.demo.reference import Shown
+from playhead.demo.signing import SignIn
 
 READ_TOGETHER: Final = 32
 SESSIONS: Final = """
-    select session_id, event_count, last_seq, position_ms from playback_sessions where starts_with(profile_id, $1)
+    select session_id, event_count, last_seq, position_ms from playback_sessions where profile_id = any($1)
 """
 TIMELINE: Final = "select seq, position_ms from session_timeline where session_id = ?"
 TitleRow = tuple[str, int | None, int | None]
 
 
 class Held:
-    """Reads one evening's rows: those of profiles whose ids begin with `run`."""
+    """Reads one evening's rows. `readers`: a sign-in of each profile, by its id."""
 
-    def __init__(self, settings: Settings, query: Api, badges: Badges, run: str) -> None:
+    def __init__(self, settings: Settings, query: Api, operator: SignIn, readers: Mapping[str, SignIn]) -> None:
         self._settings = settings
         self._query = query
-        self._badges = badges
-        self._run = run
+        self._operator = operator
+        self._readers = readers
 
     async def sessions(self) -> dict[str, SessionRow]:
         """From Postgres, by session."""
-        connection = await asyncpg.connect(self._settings.postgres_dsn)
+        pool = await connect_pool(self._settings, role=Role.PROJECTIONS, size=1)
         try:
-            rows = await connection.fetch(SESSIONS, self._run)
+            rows = await pool.fetch(SESSIONS, list(self._readers))
         finally:
-            await connection.close()
+            await pool.close()
         return {row["session_id"]: SessionRow(row["event_count"], row["last_seq"], row["position_ms"]) for row in rows}
 
     async def timeline(self, session_ids: Iterable[str]) -> dict[str, int]:
@@ -61,7 +61,8 @@ class Held:
         """From the query API, by session; a second row of a session is told apart."""
         held: dict[str, HistoryRow] = {}
         for profile_id in profile_ids:
-            async for item in self._query.items(f"/v1/profiles/{profile_id}/watch-history", self._badges.operator):
+            path = f"/v1/profiles/{profile_id}/watch-history"
+            async for item in self._query.items(path, self._readers[profile_id]):
                 key = item["session_id"]
                 held[f"{key} again" if key in held else key] = HistoryRow(
                     item["title_id"], item["device_id"], item["position_ms"], item["completed"]
@@ -82,18 +83,18 @@ class Held:
     async def continue_watching_items(self, profile_id: str) -> list[dict[str, Any]]:
         """A profile's rows as the API returns them."""
         path = f"/v1/profiles/{profile_id}/continue-watching?limit={PAGE_ROWS}"
-        items: list[dict[str, Any]] = (await self._query.get(path, self._badges.operator)).json()["items"]
+        items: list[dict[str, Any]] = (await self._query.get(path, self._readers[profile_id])).taken(path, 200)["items"]
         return items
 
     async def history_items(self, profile_id: str) -> list[dict[str, Any]]:
         """A profile's newest sessions as the API returns them."""
         path = f"/v1/profiles/{profile_id}/watch-history?limit={PAGE_ROWS}"
-        items: list[dict[str, Any]] = (await self._query.get(path, self._badges.operator)).json()["items"]
+        items: list[dict[str, Any]] = (await self._query.get(path, self._readers[profile_id])).taken(path, 200)["items"]
         return items
 
     async def titles(self, published: Mapping[str, object]) -> dict[str, TitleRow]:
         """From the query API, those that were published here, by id."""
-        titles = self._query.items("/v1/catalog/titles", self._badges.operator)
+        titles = self._query.items("/v1/catalog/titles", self._operator)
         return {
             item["title_id"]: (item["name"], item["duration_ms"], item["credits_start_ms"])
             async for item in titles
@@ -103,7 +104,7 @@ class Held:
     async def dead_letters(self, since: datetime) -> dict[str, str]:
         """From the query API, what projections set aside since then, by letter."""
         letters: dict[str, str] = {}
-        async for item in self._query.items("/v1/dead-letters", self._badges.operator):
+        async for item in self._query.items("/v1/dead-letters", self._operator):
             if datetime.fromisoformat(item["recorded_at"]) < since:
                 break
             letters[item["letter_id"]] = f"{item['reason']}: {item['detail']}"

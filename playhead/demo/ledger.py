@@ -36,7 +36,7 @@ class Ledger:
     """All that was acknowledged, and how often the API was asked for it.
 
     `positions`: the last one of each partition, to wait for. `refused`: what should have been taken and was not, with
-    the reason.
+    the reason. `walls`: what should have been refused and was, by what it was.
     """
 
     sessions: dict[str, AcknowledgedSession] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class Ledger:
     resent: int = 0
     refused: list[str] = field(default_factory=list)
     manners: Counter[str] = field(default_factory=Counter)
+    walls: Counter[str] = field(default_factory=Counter)
 
     def grant(self, session: AcknowledgedSession) -> None:
         """A session was started."""

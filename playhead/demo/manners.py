@@ -4,8 +4,10 @@ Some reports arrive in disorder or after the next, some twice because a reply wa
 been on another device. Pure and seeded.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 from typing import Final
 
@@ -72,3 +74,20 @@ def _with_manners(delivery: Delivery, rng: Random) -> Delivery:
 def _held_back(delivery: Delivery, rng: Random) -> Delivery:
     """As when a television loses its network and finds it again minutes later."""
     return replace(delivery, at_ms=delivery.at_ms + rng.randint(1 * MINUTE_MS, 4 * MINUTE_MS))
+
+
+def counted(sitting: Sitting, sent: Sequence[Delivery]) -> Counter[str]:
+    """How often each of the manners was shown."""
+    seqs = [moment.seq for delivery in sent for moment in delivery.moments]
+    return Counter(
+        {
+            "reports out of order": sum(a.moments[0].seq > b.moments[0].seq for a, b in pairwise(sent)),
+            "events out of order": sum(before > after for before, after in pairwise(seqs)),
+            "replies lost": sum(delivery.reply_lost for delivery in sent),
+            "reports after the viewer left": sum(delivery.at_ms > sitting.ends_ms for delivery in sent),
+            "fatal errors": sitting.failed,
+            "titles finished": sitting.finished,
+            "walked away": sitting.act.leaving is Leaving.WALKED_AWAY,
+            "device switches": sitting.act.leaving is Leaving.SWITCHED,
+        }
+    )

@@ -1,71 +1,39 @@
 """Plays scripts over HTTP, as players do: starts, reports, stops, and resends what was not acknowledged."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from random import Random
-from typing import Any, Final
+from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from infra.clock import monotonic_s, utc_now
-from playhead.demo.api import Api, Badges, NotTaken, Reply
+from infra.clock import utc_now
+from playhead.demo.api import Api, Bearer, NotTaken, Refused, Reply, Ticket
+from playhead.demo.evening_clock import EveningClock
+from playhead.demo.films import MINUTE_MS
 from playhead.demo.ledger import AcknowledgedSession, Ledger
-from playhead.demo.manners import Delivery, clock_error_ms, deliveries
+from playhead.demo.manners import Delivery, clock_error_ms, counted, deliveries
+from playhead.demo.people import Person
 from playhead.demo.script import Script
-from playhead.demo.sitting import Act, Leaving, Moment, Sitting
+from playhead.demo.signing import SignIn
+from playhead.demo.sitting import Act, Device, Moment, Sitting
 
 GRANTED: Final = 201
 OK: Final = 200
 TAKEN: Final = ("ok", "warning", "duplicate")
-OVERTIME_S: Final = 5.0
-"""How long after the evening's end viewers still send what is left; on a machine that is too slow, some never do."""
-
-
-class EveningClock:
-    """Simulated time: `length_ms` of evening pass in `seconds`, and the evening ends now.
-
-    It began as long ago as it is long, so that what players say lies in the past and as far apart as it would be.
-    """
-
-    def __init__(self, seconds: float, length_ms: int) -> None:
-        self.length_ms = length_ms
-        self.factor = length_ms / (seconds * 1000)
-        self._began_s = monotonic_s()
-        self._begins_at = utc_now() + timedelta(seconds=seconds) - timedelta(milliseconds=length_ms)
-
-    @property
-    def now_ms(self) -> int:
-        """How far into the evening it is."""
-        return int((monotonic_s() - self._began_s) * 1000 * self.factor)
-
-    @property
-    def over(self) -> bool:
-        """Whether it is past its end, and past what a machine that keeps up needs to send the rest."""
-        return self.now_ms > self.length_ms + OVERTIME_S * 1000 * self.factor
-
-    def at(self, evening_ms: int) -> datetime:
-        """When a moment of the evening was."""
-        return self._begins_at + timedelta(milliseconds=evening_ms)
-
-    async def until(self, evening_ms: int) -> None:
-        """Sleep until then, or the evening's end."""
-        left_ms = min(evening_ms, self.length_ms) - self.now_ms
-        if left_ms > 0:
-            await asyncio.sleep(left_ms / 1000 / self.factor)
+REFRESHED_EVERY_MS: Final = 20 * MINUTE_MS
+"""Of the evening, in which apps renew their tokens before they ask for something: it moves faster than tokens age."""
 
 
 @dataclass(frozen=True)
 class Living:
-    """What all viewers of an evening share. `run`: what sets this evening's ids apart from another's."""
+    """What all viewers of an evening share."""
 
-    run: str
     seed: int
     commands: Api
-    badges: Badges
     clock: EveningClock
     ledger: Ledger
 
@@ -73,15 +41,23 @@ class Living:
 class Viewer:
     """One profile and what it does all evening."""
 
-    def __init__(self, number: int | str, shared: Living) -> None:
-        self.profile_id = f"{shared.run}-viewer-{number}"
+    def __init__(self, number: int | str, person: Person, shared: Living) -> None:
+        self.person = person
         self.watching = False
-        self._number = number
         self._shared = shared
         self._rng = Random(f"manners/{shared.seed}/{number}")
         self._clock_error = timedelta(milliseconds=clock_error_ms(self._rng))
-        self._badge = shared.badges.viewer(self.profile_id)
         self._sessions = 0
+
+    @property
+    def profile_id(self) -> str:
+        """Whom everything that is watched here is remembered for."""
+        return self.person.profile_id
+
+    @property
+    def now_ms(self) -> int:
+        """How far into the evening it is."""
+        return self._shared.clock.now_ms
 
     async def spend_the_evening(self, script: Script) -> None:
         """Play the script to its end."""
@@ -101,7 +77,7 @@ class Viewer:
         self.watching = True
         session, token = granted
         sent = deliveries(sitting, self._rng)
-        _count_manners(self._shared.ledger, sitting, sent)
+        self._shared.ledger.manners.update(counted(sitting, sent))
         for delivery in sent:
             if delivery.at_ms > sitting.ends_ms:
                 late.create_task(self._deliver(session, token, delivery))
@@ -109,31 +85,50 @@ class Viewer:
                 await self._deliver(session, token, delivery)
         self.watching = False
 
-    async def start(self, act: Act) -> tuple[AcknowledgedSession, str] | None:
+    async def start(self, act: Act) -> tuple[AcknowledgedSession, Ticket] | None:
         """A session and its playback token; None when it was not granted."""
-        self._sessions += 1
-        ledger = self._shared.ledger
-        session_id = str(uuid5(NAMESPACE_URL, f"{self.profile_id}/{self._sessions}"))
-        body = msgspec.json.encode(
-            {
-                "title_id": act.title.title_id,
-                "device": {"device_id": act.device.device_id, "type": act.device.type, "name": act.device.name},
-                "start_position_ms": act.from_ms,
-                "session_id": session_id,
-            }
-        )
-        reply = await self._post("/v1/playback/sessions", self._badge, lambda: body)
-        if reply is None or reply.status != GRANTED:
-            self._refused("start", reply)
+        try:
+            app = await self._app_on(act.device)
+            session, reply = await self.ask_to_start(act, app)
+            return session, self.granted(session, reply)
+        except (NotTaken, Refused) as error:
+            self._shared.ledger.refused.append(str(error))
             return None
-        session = AcknowledgedSession(
-            session_id, self.profile_id, act.title, act.device, act.from_ms, len(ledger.sessions)
-        )
-        ledger.grant(session)
-        ledger.reach(reply.positions)
-        return session, reply.json()["playback_token"]
 
-    async def _deliver(self, session: AcknowledgedSession, token: str, delivery: Delivery) -> None:
+    async def ask_to_start(
+        self, act: Act, app: SignIn, *, unlocked: Ticket | None = None
+    ) -> tuple[AcknowledgedSession, Reply]:
+        """What the API says to a session of a sign-in; `unlocked`: its token for titles above its limit. Raises
+        NotTaken.
+        """
+        self._sessions += 1
+        device = replace(act.device, device_id=app.device_id)
+        session_id = str(uuid5(NAMESPACE_URL, f"{app.profile_id}/{self._sessions}"))
+        asked = {
+            "title_id": act.title.title_id,
+            "device": {"device_id": device.device_id, "type": device.type, "name": device.name},
+            "start_position_ms": act.from_ms,
+            "session_id": session_id,
+        }
+        reply = await self._post("/v1/playback/sessions", unlocked or app, lambda: msgspec.json.encode(asked))
+        number = len(self._shared.ledger.sessions)
+        return AcknowledgedSession(session_id, app.profile_id, act.title, device, act.from_ms, number), reply
+
+    def granted(self, session: AcknowledgedSession, reply: Reply) -> Ticket:
+        """The playback token of a session that began. Raises Refused."""
+        body = reply.taken("start", GRANTED)
+        self._shared.ledger.grant(session)
+        self._shared.ledger.reach(reply.positions)
+        return Ticket(body["playback_token"], self.person.who.home)
+
+    async def _app_on(self, device: Device) -> SignIn:
+        """The sign-in on a device, with tokens that are not old. Raises NotTaken, Refused."""
+        app = await self.person.on(device)
+        if app.age_s * 1000 * self._shared.clock.factor > REFRESHED_EVERY_MS:
+            await app.renew(app.token)
+        return app
+
+    async def _deliver(self, session: AcknowledgedSession, token: Ticket, delivery: Delivery) -> None:
         await self._shared.clock.until(delivery.at_ms)
         if self._shared.clock.over:
             self._shared.ledger.manners["reports never sent, for want of time"] += 1
@@ -146,59 +141,53 @@ class Viewer:
         else:
             await self.report(session, token, delivery.moments)
 
-    async def report(self, session: AcknowledgedSession, token: str, moments: Sequence[Moment]) -> None:
+    async def report(self, session: AcknowledgedSession, token: Ticket, moments: Sequence[Moment]) -> None:
         """Send a report; what the API asks to have again is sent again."""
-        path = f"/v1/playback/sessions/{session.session_id}/events"
         left = list(moments)
-        while left:
-            events = [self._wire(moment) for moment in left]
-            reply = await self._post(path, token, lambda events=events: self._report(events))
-            if reply is None or reply.status != OK:
-                self._refused(f"report of {session.session_id}", reply)
-                return
-            left = self._take_in(session, left, reply)
+        try:
+            while left:
+                reply = await self.ask_to_report(session, token, left)
+                left = self.take_in(session, left, reply)
+        except (NotTaken, Refused) as error:
+            self._shared.ledger.refused.append(str(error))
 
-    async def _stop(self, session: AcknowledgedSession, token: str, moment: Moment) -> None:
+    async def ask_to_report(self, session: AcknowledgedSession, token: Ticket, moments: Sequence[Moment]) -> Reply:
+        """What the API says to a report. Raises NotTaken."""
+        events = [self._wire(moment) for moment in moments]
+        path = f"/v1/playback/sessions/{session.session_id}/events"
+        return await self._post(path, token, lambda: msgspec.json.encode({"sent_at": self._now(), "events": events}))
+
+    async def _stop(self, session: AcknowledgedSession, token: Ticket, moment: Moment) -> None:
         common = self._wire(moment)
         del common["type"]
         path = f"/v1/playback/sessions/{session.session_id}/stop"
-        reply = await self._post(path, token, lambda: msgspec.json.encode({"sent_at": self._now(), **common}))
-        if reply is None or reply.status != OK:
-            self._refused(f"stop of {session.session_id}", reply)
-        else:
-            self._take_in(session, [moment], reply)
+        try:
+            reply = await self._post(path, token, lambda: msgspec.json.encode({"sent_at": self._now(), **common}))
+            self.take_in(session, [moment], reply)
+        except (NotTaken, Refused) as error:
+            self._shared.ledger.refused.append(str(error))
 
-    def _take_in(self, session: AcknowledgedSession, sent: list[Moment], reply: Reply) -> list[Moment]:
-        """Note what a reply acknowledges; what is to be sent again."""
+    def take_in(self, session: AcknowledgedSession, sent: list[Moment], reply: Reply) -> list[Moment]:
+        """Note what a reply acknowledges; what is to be sent again. Raises Refused."""
         ledger = self._shared.ledger
         by_status: dict[str, list[Moment]] = {}
-        for moment, result in zip(sent, reply.json()["results"], strict=True):
+        results = reply.taken(f"report of {session.session_id}", OK)["results"]
+        for moment, result in zip(sent, results, strict=True):
             status = result["status"] if result["status"] not in TAKEN else "ok"
             by_status.setdefault(status, []).append(moment)
         ledger.reach(reply.positions)
         ledger.acknowledge(session, by_status.pop("ok", []))
         again = by_status.pop("retry", [])
         if by_status:
-            self._refused(f"events of {session.session_id}", reply)
+            ledger.refused.append(f"events of {session.session_id}: {reply}")
         return again
 
-    async def _post(self, path: str, token: str, body: Any) -> Reply | None:
+    async def _post(self, path: str, bearer: Bearer, body: Callable[[], bytes]) -> Reply:
         ledger = self._shared.ledger
         ledger.reports += 1
-        try:
-            reply = await self._shared.commands.post(path, token, body)
-        except NotTaken as error:
-            ledger.refused.append(str(error))
-            return None
+        reply = await self._shared.commands.post(path, bearer, body)
         ledger.resent += reply.tries - 1
         return reply
-
-    def _refused(self, what: str, reply: Reply | None) -> None:
-        if reply is not None:
-            self._shared.ledger.refused.append(f"{what}: {reply.status} {reply.body[:400].decode(errors='replace')}")
-
-    def _report(self, events: list[dict[str, object]]) -> bytes:
-        return msgspec.json.encode({"sent_at": self._now(), "events": events})
 
     def _wire(self, moment: Moment) -> dict[str, object]:
         at = self._shared.clock.at(moment.at_ms) + self._clock_error
@@ -207,17 +196,3 @@ class Viewer:
     def _now(self) -> datetime:
         """What this viewer's clock says."""
         return utc_now() + self._clock_error
-
-
-def _count_manners(ledger: Ledger, sitting: Sitting, sent: Sequence[Delivery]) -> None:
-    seqs = [moment.seq for delivery in sent for moment in delivery.moments]
-    ledger.manners["reports out of order"] += sum(
-        before.moments[0].seq > after.moments[0].seq for before, after in pairwise(sent)
-    )
-    ledger.manners["events out of order"] += sum(before > after for before, after in pairwise(seqs))
-    ledger.manners["replies lost"] += sum(delivery.reply_lost for delivery in sent)
-    ledger.manners["reports after the viewer left"] += sum(delivery.at_ms > sitting.ends_ms for delivery in sent)
-    ledger.manners["fatal errors"] += sitting.failed
-    ledger.manners["titles finished"] += sitting.finished
-    ledger.manners["walked away"] += sitting.act.leaving is Leaving.WALKED_AWAY
-    ledger.manners["device switches"] += sitting.act.leaving is Leaving.SWITCHED

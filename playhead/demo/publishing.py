@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from playhead.demo.api import Api, Badges
+from playhead.demo.api import Api
 from playhead.demo.films import FILMS, SEASONS, SERIES
-from playhead.demo.ledger import Ledger
+from playhead.demo.register import Register
+from playhead.demo.signing import SignIn
 from playhead.demo.sitting import Title
 
 CREATED: Final = 201
@@ -22,11 +23,11 @@ class PublishingRefused(Exception):
 class Catalog:
     """What was published: bodies by the id that the API gave. Publishing again under the same keys repeats nothing."""
 
-    def __init__(self, commands: Api, badges: Badges, ledger: Ledger) -> None:
+    def __init__(self, commands: Api, editor: SignIn, register: Register) -> None:
         self.published: dict[str, Mapping[str, Any]] = {}
         self._commands = commands
-        self._badges = badges
-        self._ledger = ledger
+        self._editor = editor
+        self._register = register
 
     async def publish(self) -> list[Title]:
         """Publish all; what can be played. Raises PublishingRefused, NotTaken."""
@@ -41,7 +42,7 @@ class Catalog:
 
     async def shown(self, query: Api) -> None:
         """Return when the query API shows what was published. Raises NotTaken."""
-        await query.reached("/v1/catalog/titles?limit=1", self._badges.editor, self._ledger.positions.values())
+        await query.reached("/v1/catalog/titles?limit=1", self._editor, self._register.ledger.positions.values())
 
     async def _movie(self, body: Mapping[str, Any]) -> Title:
         return _title(await self._post("/v1/catalog/movies", body), body)
@@ -49,20 +50,22 @@ class Catalog:
     async def _episodes(self, series_id: str) -> AsyncIterator[Title]:
         for season, bodies in SEASONS.items():
             name = {"season_number": season, "name": f"Season {season}"}
-            await self._post(f"/v1/catalog/series/{series_id}/seasons", name)
+            await self._post(f"/v1/catalog/series/{series_id}/seasons", name, series_id)
             for number, body in enumerate(bodies, start=1):
                 place = {"season_number": season, "episode_number": number}
-                title_id = await self._post(f"/v1/catalog/series/{series_id}/episodes", {**body, **place})
+                title_id = await self._post(f"/v1/catalog/series/{series_id}/episodes", {**body, **place}, series_id)
                 yield _title(title_id, body, series_id)
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> str:
-        """Publish one; its id. The key is made of the content, so that a changed demo publishes anew."""
+    async def _post(self, path: str, body: Mapping[str, Any], series_id: str | None = None) -> str:
+        """Publish one; its id. `series_id`: of what the stream of a series decides about. The key is made of the
+        content, so that a changed demo publishes anew.
+        """
         encoded = msgspec.json.encode(body)
         key = {"Idempotency-Key": f"demo-{sha256(path.encode() + encoded).hexdigest()[:32]}"}
-        reply = await self._commands.post(path, self._badges.editor, lambda: encoded, key)
+        reply = await self._commands.post(path, self._editor, lambda: encoded, key)
         if reply.status not in (OK, CREATED):
             raise PublishingRefused(f"{path} answered {reply.status}: {reply.body.decode(errors='replace')}")
-        self._ledger.reach(reply.positions)
+        self._register.done_by_staff(self._editor, reply, series_id)
         published_id = str(reply.json()["id"])
         if "season_number" not in body or "episode_number" in body:  # a season is part of its series, no title
             self.published[published_id] = body

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Final
 
-from playhead.demo.api import Api, Badges, NotTaken
+from playhead.demo.api import Api, Bearer, NotTaken
 from playhead.demo.comparison import (
     Compared,
     compared,
@@ -32,7 +32,7 @@ class Reckoning:
         self._held = held
         self._rules = rules
 
-    async def wait_for_stores(self, query: Api, badges: Badges) -> list[str]:
+    async def wait_for_stores(self, query: Api, operator: Bearer) -> list[str]:
         """Wait until each store has applied all that was acknowledged; those that had not in time, with the reason."""
         if not self._ledger.sessions:
             return []
@@ -43,7 +43,7 @@ class Reckoning:
             "Redis": f"/v1/profiles/{session.profile_id}/continue-watching?limit=1",
         }
         positions = list(self._ledger.positions.values())
-        reached = [query.reached(path, badges.operator, positions) for path in paths.values()]
+        reached = [query.reached(path, operator, positions) for path in paths.values()]
         outcomes = await asyncio.gather(*reached, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, NotTaken):

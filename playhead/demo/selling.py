@@ -8,10 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from infra.clock import utc_now
-from infra.positions import Position
 from playhead.demo import tariff
-from playhead.demo.api import Api, Badges
+from playhead.demo.api import Api
 from playhead.demo.publishing import CREATED, OK, PublishingRefused
+from playhead.demo.register import Register
+from playhead.demo.signing import SignIn
 from playhead.demo.sitting import Title
 
 CONFLICT: Final = 409
@@ -21,13 +22,13 @@ VALID: Final = timedelta(hours=1)
 class Counter:
     """Where billing staff work. `coupon` and `offer_id`: what this evening's accounts ask for."""
 
-    def __init__(self, commands: Api, badges: Badges, run: str) -> None:
+    def __init__(self, commands: Api, clerk: SignIn, register: Register, run: str) -> None:
         self.coupon = f"EVENING-{run.rpartition('-')[2]}"
         self.offer_id = ""
-        self.positions: list[Position] = []
         self._run = run
         self._commands = commands
-        self._badge = badges.billing
+        self._clerk = clerk
+        self._register = register
 
     async def open(self, titles: Sequence[Title]) -> None:
         """Put everything on sale. Raises PublishingRefused, NotTaken."""
@@ -67,8 +68,9 @@ class Counter:
     async def _post(self, path: str, body: Mapping[str, Any], *, or_conflict: bool = False) -> int:
         encoded = msgspec.json.encode(body)
         key = {"Idempotency-Key": f"{self._run}-{sha256(path.encode() + encoded).hexdigest()[:32]}"}
-        reply = await self._commands.post(path, self._badge, lambda: encoded, key)
+        reply = await self._commands.post(path, self._clerk, lambda: encoded, key)
         if reply.status not in (OK, CREATED) and not (or_conflict and reply.status == CONFLICT):
             raise PublishingRefused(f"{path} answered {reply.status}: {reply.body.decode(errors='replace')}")
-        self.positions += reply.positions
+        if reply.status != CONFLICT:
+            self._register.done_by_staff(self._clerk, reply)
         return reply.status

@@ -70,9 +70,9 @@ class Settlement:
     async def _applied(self) -> None:
         shared = self._subscriptions
         account_id = next(iter(shared.parts))
-        positions = [*shared.positions.values(), *shared.counter.positions]
+        positions = list(shared.register.ledger.positions.values())
         for begin in range(0, len(positions), TOGETHER):
-            await shared.accounts.subscription(account_id, shared.badges.billing, positions[begin : begin + TOGETHER])
+            await shared.accounts.subscription(account_id, shared.clerk, positions[begin : begin + TOGETHER])
 
     async def _look(self) -> bool:
         """Read everything; whether nothing is under way."""
@@ -87,7 +87,7 @@ class Settlement:
 
         async def held(account_id: str) -> HeldAccount:
             async with at_once:
-                return await shared.accounts.held(account_id, shared.badges.billing)
+                return await shared.accounts.held(account_id, shared.clerk)
 
         read = await asyncio.gather(*(held(account_id) for account_id in shared.parts))
         self._held = dict(zip(shared.parts, read, strict=True))

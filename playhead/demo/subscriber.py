@@ -8,9 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from infra.clock import monotonic_s
-from infra.positions import Position
 from playhead.demo.accounts import Accounts
-from playhead.demo.api import Api, Badges, NotTaken, Reply, account_of
+from playhead.demo.api import Api, Bearer, NotTaken, Reply
 from playhead.demo.bills import Account, expected
 from playhead.demo.director import Director
 from playhead.demo.parts import (
@@ -28,7 +27,10 @@ from playhead.demo.parts import (
     Subscribe,
     Uncancel,
 )
+from playhead.demo.people import Person
+from playhead.demo.register import Register
 from playhead.demo.selling import Counter
+from playhead.demo.signing import SignIn
 
 TAKEN: Final = (200, 201, 202)
 COMES_WITHIN_S: Final = 45.0
@@ -43,12 +45,12 @@ class Subscriptions:
 
     commands: Api
     accounts: Accounts
-    badges: Badges
+    clerk: SignIn
+    register: Register
     counter: Counter
     director: Director
     parts: dict[str, Part] = field(default_factory=dict)
     taken: dict[str, list[Step]] = field(default_factory=dict)
-    positions: dict[str, Position] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     resent: int = 0
 
@@ -60,12 +62,12 @@ class Subscriptions:
 class Subscriber:
     """One account and the part that it plays."""
 
-    def __init__(self, number: int, profile_id: str, part: Part, shared: Subscriptions) -> None:
-        self.account_id = account_of(profile_id)
+    def __init__(self, number: int, person: Person, part: Part, shared: Subscriptions) -> None:
+        self.account_id = person.account_id
         self._number = number
         self._part = part
         self._shared = shared
-        self._badge = shared.badges.viewer(profile_id)
+        self._app = person.phone
         self._purchase_id = ""
         self._asked = 0
         shared.parts[self.account_id] = part
@@ -75,16 +77,16 @@ class Subscriber:
         """All steps, in order; what should have been taken and was not ends it, and is told."""
         await self._shared.director.treat(self.account_id, self._part.rule)
         for step in self._part.steps:
-            if not await self._comes_true() or not await self._take(step):
+            if not await self.comes_true() or not await self._take(step):
                 return
             self._shared.taken[self.account_id].append(step)
 
-    async def _comes_true(self) -> bool:
+    async def comes_true(self) -> bool:
         """Whether the account shows what must have become of it, in time."""
         wanted = self._shared.expected(self.account_id)
         deadline_s = monotonic_s() + COMES_WITHIN_S
         while self._shared.taken[self.account_id]:
-            shown = await self._shared.accounts.account(self.account_id, self._shared.badges.billing)
+            shown = await self._shared.accounts.account(self.account_id, self._shared.clerk)
             if (shown.plan, shown.bills) == (wanted.plan, wanted.bills):
                 return True
             if monotonic_s() > deadline_s:
@@ -125,24 +127,28 @@ class Subscriber:
 
     async def _refund(self, amount_minor: int | None) -> bool:
         """By billing staff, of the newest invoice."""
-        badge = self._shared.badges.billing
+        badge = self._shared.clerk
         newest = (await self._shared.accounts.invoices(self.account_id, badge))[-1]
         amount = {"amount": {"amount_minor": amount_minor, "currency": self._part.currency}} if amount_minor else {}
-        return await self._ask(f"/v1/invoices/{newest.invoice_id}/refunds", amount, badge=badge)
+        return await self._ask(f"/v1/invoices/{newest.invoice_id}/refunds", amount, clerk=badge)
 
     async def _ask(
-        self, path: str, body: Mapping[str, Any], problem: str | None = None, *, badge: str | None = None
+        self, path: str, body: Mapping[str, Any], problem: str | None = None, *, clerk: SignIn | None = None
     ) -> bool:
         """Whether the API answered as it should. `problem`: with which refusal."""
         self._asked += 1
-        reply = await self._post(path, body, badge or self._badge)
+        reply = await self._post(path, body, clerk or self._app)
         if reply is not None and self._number % SENDS_TWICE_EVERY == 0:
             self._shared.resent += 1
-            again = await self._post(path, body, badge or self._badge)
+            again = await self._post(path, body, clerk or self._app)
             if again is None or (again.status, again.body) != (reply.status, reply.body):
                 self._shared.refused.append(f"{path}: {reply.body!r} at first, {again and again.body!r} when repeated")
                 return False
-        return reply is not None and self._as_it_should(path, reply, problem)
+        if reply is None or not self._as_it_should(path, reply, problem):
+            return False
+        if clerk is not None:
+            self._shared.register.done_by_staff(clerk, reply)
+        return True
 
     def _as_it_should(self, path: str, reply: Reply, problem: str | None) -> bool:
         if problem is not None and str(reply.json().get("type")).endswith(problem):
@@ -153,13 +159,10 @@ class Subscriber:
             return False
         if path == "/v1/purchases":
             self._purchase_id = reply.json()["id"]
-        for position in reply.positions:
-            place = f"{position.topic}:{position.partition}"
-            known = self._shared.positions.get(place, position)
-            self._shared.positions[place] = max(known, position, key=lambda one: one.position)
+        self._shared.register.ledger.reach(reply.positions)
         return True
 
-    async def _post(self, path: str, body: Mapping[str, Any], badge: str) -> Reply | None:
+    async def _post(self, path: str, body: Mapping[str, Any], badge: Bearer) -> Reply | None:
         key = {"Idempotency-Key": f"{self.account_id}-{self._asked}"}
         try:
             return await self._shared.commands.post(path, badge, lambda: msgspec.json.encode(body), key)

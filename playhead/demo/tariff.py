@@ -29,7 +29,7 @@ def _plan(plan_id: str, minor: tuple[int, int, int], trial_days: int = 0, **limi
 PLANS: Final = {
     body["plan_id"]: body
     for body in (
-        _plan("free", (0, 0, 0), streams=1, max_resolution="480p", profiles=1, downloads=0, ads=True, devices=2),
+        _plan("free", (0, 0, 0), streams=1, max_resolution="480p", profiles=1, downloads=0, ads=True, devices=3),
         _plan(
             "basic",
             (599, 699, 7_900),

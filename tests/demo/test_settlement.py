@@ -9,14 +9,17 @@ from events.types import Money
 from infra.payments.provider import Charge, Refund
 from playhead.demo import settlement as settlements
 from playhead.demo.accounts import Accounts, HeldAccount, Invoice, Transaction, refund_key
-from playhead.demo.api import Api, Badges
+from playhead.demo.api import Api, Bearer
 from playhead.demo.bills import Bill, Entitled, Plan
 from playhead.demo.comparison import Compared
 from playhead.demo.director import Director
+from playhead.demo.ledger import Ledger
 from playhead.demo.parts import WELL, Part, Subscribe
 from playhead.demo.parts import Refund as GiveBack
+from playhead.demo.register import Register
 from playhead.demo.selling import Counter
 from playhead.demo.settlement import Settlement
+from playhead.demo.signing import SignIn
 from playhead.demo.subscriber import Subscriptions
 from playhead.fake_control import Booked, Deliveries, Everything
 from playhead.fake_webhooks import Delivery
@@ -66,14 +69,9 @@ class Views:
     account: HeldAccount = HELD
     looks: int = 0
 
-    async def held(self, account_id: str, badge: str) -> HeldAccount:
+    async def held(self, account_id: str, badge: Bearer) -> HeldAccount:
         self.looks += 1
         return self.account
-
-
-@dataclass
-class Staff:
-    billing: str = "badge"
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +81,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settlement(views: Views, provider: Provider) -> Settlement:
-    badges = cast(Badges, Staff())
+    api, clerk, register = cast(Api, None), cast(SignIn, None), Register(Ledger())
     shared = Subscriptions(
-        cast(Api, None),
+        api,
         cast(Accounts, views),
-        badges,
-        Counter(cast(Api, None), badges, "run-1"),
+        clerk,
+        register,
+        Counter(api, clerk, register, "1"),
         cast(Director, provider),
         parts={"one": Part("is given some back", (), WELL)},
         taken={"one": [Subscribe("standard"), GiveBack(300)]},

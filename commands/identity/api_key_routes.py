@@ -2,14 +2,14 @@
 
 The secret of a key is not random but derived from its id by the installation's master key. So a request that is
 repeated under its Idempotency-Key, because the first reply was lost, is answered with the key of the first time,
-although no key is stored anywhere.
+although no key is stored anywhere (docs/adr/0013-an-api-key-is-derived-from-its-id.md).
 """
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from commands.fields import Body, PlainName
 from commands.handling import IdempotencyKeyMissing
@@ -24,6 +24,7 @@ from events.types import ApiKeyId
 from infra.api_keys import digest_of, written
 from infra.authentication import Needs
 from infra.ids import new_id
+from infra.moments import Moment
 from infra.permissions import Principal, Scope
 from infra.postgres import Connection
 
@@ -44,7 +45,7 @@ class IssueBody(Body):
 
     name: PlainName
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
     def issued_as(self, api_key_id: ApiKeyId) -> ApiKeyIssued:
         """As events hold it."""

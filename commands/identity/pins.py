@@ -1,5 +1,5 @@
 """Proofs that whoever asks is no child: the account's password, or a profile's PIN. Both are guessed only a few times,
-by a sign-in and of a PIN: docs/problems.md, proof-required.
+by a sign-in and of a PIN: docs/adr/0012-a-child-cannot-lift-its-limit.md.
 """
 
 from typing import Annotated, Final, NamedTuple

@@ -113,6 +113,14 @@ class UnlockBody(Body):
 class UnlockedReply(BaseModel):
     """An access token that plays titles above the maturity limit. `expires_in`: seconds; there is no refresh token."""
 
+    model_config = _example(
+        access_token="eyJhbGciOiJFZERTQSJ9...",
+        token_type="Bearer",
+        expires_in=900,
+        scope="account catalog:read playback subscription watching",
+        profile_id="019aa3c2-7d1e-7c3a-9a52-0c2f3f1f6f10",
+    )
+
     access_token: str
     token_type: str = "Bearer"
     expires_in: int

@@ -1,7 +1,7 @@
 """The profiles of an account: pure.
 
 What a maturity limit keeps from a child, the child cannot take away: whatever lets a profile see more, or touches what
-a PIN protects, is proved by the account's password or by that PIN (docs/problems.md, proof-required).
+a PIN protects, is proved by the account's password or by that PIN (docs/adr/0012-a-child-cannot-lift-its-limit.md).
 """
 
 from commands.identity.commands import (

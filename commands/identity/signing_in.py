@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.fields import Body, Code, Id, Name
+from commands.fields import Body, Code, Id, PlainName
 from commands.identity.access_tables import principal_of
 from commands.identity.allowances import allowances_of
 from commands.identity.commands import SignIn
@@ -29,7 +29,7 @@ class DeviceToSignIn(Body):
     )
 
     device_id: Id | None = None
-    name: Name
+    name: PlainName
     type: Code
     platform: Code | None = None
     model: Code | None = None

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final
 import asyncpg
 import msgspec
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from infra.authentication import Needs
+from infra.moments import Moment
 from infra.openapi import replies
 from infra.permissions import Principal, Scope
 from infra.personal_data import VERSION
@@ -115,8 +116,8 @@ async def filters(
     principal: Annotated[str | None, _name("Who did it")] = None,
     stream: Annotated[str | None, _name("What it was done to, as `stream_id`")] = None,
     type: Annotated[str | None, _name("The event's type")] = None,  # noqa: A002 - the parameter's name for clients
-    from_time: Annotated[AwareDatetime | None, Query(alias="from", description="From this time on")] = None,
-    to_time: Annotated[AwareDatetime | None, Query(alias="to", description="Before this time")] = None,
+    from_time: Annotated[Moment | None, Query(alias="from", description="From this time on")] = None,
+    to_time: Annotated[Moment | None, Query(alias="to", description="Before this time")] = None,
 ) -> Filters:
     """Which actions a request asks for."""
     return Filters(principal, stream, type, from_time, to_time)

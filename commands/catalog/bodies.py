@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from commands.catalog.commands import EpisodeNumber
 from commands.catalog.detail_bodies import DEFAULT_LOCALE, DETAILS_EXAMPLE, DetailsBody, MoreBody, Windows
@@ -21,6 +21,7 @@ from commands.catalog.value_bodies import (
 )
 from commands.fields import Body, Id, Locale, Name, NulFree
 from events.titles import Kind, LocalizedText, Markers, TitleDetails
+from infra.moments import Moment
 
 PLAYABLE_EXAMPLE: dict[str, Any] = {
     "name": "Big Buck Bunny",
@@ -150,7 +151,7 @@ class ScheduleBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"publish_at": "2027-01-01T00:00:00+09:00"}]})
 
-    publish_at: AwareDatetime
+    publish_at: Moment
 
 
 class WithdrawBody(Body):

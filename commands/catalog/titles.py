@@ -2,7 +2,6 @@
 served for titles of their own (/titles/{title_id}) and for episodes (/series/{series_id}/episodes/{title_id}).
 """
 
-from datetime import UTC
 from typing import Annotated, Final, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -95,7 +94,7 @@ async def schedule_title(
     of: Of, body: ScheduleBody, response: Response, opened: Opened, asked: AskedWithKey
 ) -> Recorded:
     """Publish a title at a time; scheduling it again sets another time."""
-    command = ScheduleTitle(**of, publish_at=body.publish_at.astimezone(UTC))
+    command = ScheduleTitle(**of, publish_at=body.publish_at)
     return await answer(opened, response, command, asked)
 
 

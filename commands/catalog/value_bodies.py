@@ -1,13 +1,13 @@
 """The parts of the catalog's request bodies: one for each value in events/titles.py."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from commands.fields import Body, Code, Locale, Name, NulFree
 from events.titles import Credit, Holdback, Image, LocalizedText, Markers, Span
 from events.types import Availability, Licence, Maturity
+from infra.moments import Moment
 
 MAX_DURATION_MS = 7 * 24 * 3600 * 1000
 
@@ -33,11 +33,6 @@ WINDOW_EXAMPLE: dict[str, Any] = {
 }
 
 
-def utc(moment: datetime | None) -> datetime | None:
-    """A moment as events hold it."""
-    return moment and moment.astimezone(UTC)
-
-
 class MaturityBody(Body):
     """A rating as its board gave it. System KR has ALL, 7, 12, 15 and 19."""
 
@@ -54,13 +49,13 @@ class WindowBody(Body):
     """When the title may be played where, under which licence. A missing end is open."""
 
     territories: Territories
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     licence: Licence = Licence.SVOD
 
     def value_object(self) -> Availability:
         """As events hold it."""
-        return Availability(tuple(self.territories), utc(self.starts_at), utc(self.ends_at), self.licence)
+        return Availability(tuple(self.territories), self.starts_at, self.ends_at, self.licence)
 
 
 class HoldbackBody(Body):
@@ -68,12 +63,12 @@ class HoldbackBody(Body):
 
     territories: Territories
     licence: Licence
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
 
     def value_object(self) -> Holdback:
         """As events hold it."""
-        return Holdback(tuple(self.territories), self.licence, utc(self.starts_at), utc(self.ends_at))
+        return Holdback(tuple(self.territories), self.licence, self.starts_at, self.ends_at)
 
 
 class TextBody(Body):

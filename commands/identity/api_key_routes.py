@@ -5,7 +5,7 @@ repeated under its Idempotency-Key, because the first reply was lost, is answere
 although no key is stored anywhere (docs/adr/0013-an-api-key-is-derived-from-its-id.md).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
@@ -49,9 +49,8 @@ class IssueBody(Body):
 
     def issued_as(self, api_key_id: ApiKeyId) -> ApiKeyIssued:
         """As events hold it."""
-        expires_at = self.expires_at and self.expires_at.astimezone(UTC)
         return ApiKeyIssued(
-            api_key_id=api_key_id, name=self.name, scopes=tuple(sorted(self.scopes)), expires_at=expires_at
+            api_key_id=api_key_id, name=self.name, scopes=tuple(sorted(self.scopes)), expires_at=self.expires_at
         )
 
 

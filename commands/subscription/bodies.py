@@ -1,9 +1,8 @@
 """The request bodies of the subscription context's commands."""
 
-from datetime import UTC
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from commands.fields import Body, Id, Name, NulFree
 from events.subscription import (
@@ -16,6 +15,7 @@ from events.subscription import (
     Resolution,
 )
 from events.types import CouponCode, Money, OfferId, TitleId
+from infra.moments import Moment
 
 MAX_AMOUNT_MINOR = 10**12
 MAX_PRICES = 400
@@ -113,8 +113,8 @@ class OfferBody(Body):
     title_id: Id
     title_name: Name
     prices: Annotated[list[MoneyBody], Field(min_length=1, max_length=MAX_PRICES)]
-    opens_at: AwareDatetime | None = None
-    closes_at: AwareDatetime | None = None
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
 
     def value_object(self) -> Offer:
         """As events hold it."""
@@ -124,8 +124,8 @@ class OfferBody(Body):
             title_id=TitleId(self.title_id),
             title_name=self.title_name,
             prices=tuple(price.value_object() for price in self.prices),
-            opens_at=self.opens_at and self.opens_at.astimezone(UTC),
-            closes_at=self.closes_at and self.closes_at.astimezone(UTC),
+            opens_at=self.opens_at,
+            closes_at=self.closes_at,
         )
 
 
@@ -145,8 +145,8 @@ class CouponBody(Body):
     percent: Annotated[int, Field(ge=1, le=100)] | None = None
     amount: MoneyBody | None = None
     periods: Annotated[int, Field(ge=1, le=1_200)]
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
+    valid_from: Moment
+    valid_until: Moment
     most_redemptions: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
 
     def value_object(self) -> Coupon:
@@ -155,8 +155,8 @@ class CouponBody(Body):
         code = CouponCode(self.code)
         return Coupon(
             terms=CouponTerms(code=code, periods=self.periods, percent=self.percent, amount=amount),
-            valid_from=self.valid_from.astimezone(UTC),
-            valid_until=self.valid_until.astimezone(UTC),
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
             most_redemptions=self.most_redemptions,
         )
 
@@ -188,7 +188,7 @@ class PauseBody(Body):
 
     model_config = _example(until="2026-09-01T00:00:00Z")
 
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 class ChangePlanBody(Body):

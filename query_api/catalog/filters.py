@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias
 
 import asyncpg
 import msgspec
 from fastapi import Depends, Query
-from pydantic import AwareDatetime
 
+from infra.moments import Moment
 from query_api.catalog.cards import COLUMNS, FROM, Kind, Licence
 from query_api.dependencies import ID_MAX_CHARS, ID_PATTERN
 
@@ -74,11 +74,11 @@ async def what(
 
 async def playable(
     territory: Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="Only what can be played here")] = None,
-    at: Annotated[AwareDatetime | None, Query(description="With territory or licence: when; left out: now")] = None,
+    at: Annotated[Moment | None, Query(description="With territory or licence: when; left out: now")] = None,
     licence: Annotated[Licence | None, Query(description="Only what can be played under this licence")] = None,
 ) -> Playable:
     """Where, when and how it should be playable."""
-    return Playable(territory, at.astimezone(UTC) if at else None, licence)
+    return Playable(territory, at, licence)
 
 
 async def released(released_after: Year = None, released_before: Year = None) -> Released:

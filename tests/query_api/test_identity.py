@@ -83,6 +83,8 @@ async def test_staff_with_the_scope_get_as_far_as_the_store(
     [
         ("from=2026-01-01T00:00:00", "/query/from"),  # naive
         ("to=yesterday", "/query/to"),
+        ("from=0001-01-01T00:00:00%2B14:00", "/query/from"),
+        ("to=9999-12-31T23:59:59-14:00", "/query/to"),
         ("principal=a%00b", "/query/principal"),
         ("stream=", "/query/stream"),
         (f"type={'x' * 129}", "/query/type"),

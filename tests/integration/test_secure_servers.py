@@ -2,12 +2,10 @@
 
 import asyncio
 import os
-import shutil
 import ssl
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -15,23 +13,27 @@ import pytest
 import redis.exceptions
 from aiokafka.errors import KafkaError
 from cassandra.cluster import NoHostAvailable
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
-from cryptography.x509 import load_pem_x509_certificate
 
 from infra import kafka, postgres
 from infra import redis as redis_client
 from infra.cassandra import Cassandra
-from infra.local import probes
-from infra.local.cassandra import Cassandra as LocalCassandra
-from infra.local.kafka import Kafka as LocalKafka
-from infra.local.kafka import cluster_id, server_properties
-from infra.local.postgres import Postgres as LocalPostgres
-from infra.local.postgres import erase_home
-from infra.local.processes import Launch, run_once
-from infra.local.redis import Redis as LocalRedis
+from infra.local.processes import Launch
 from infra.postgres import Role, connect_pool
 from infra.settings import Settings, environment_of_child
-from tests.integration.secure_servers import PASSWORD, USER, Authority, ground, more, own, running
+from tests.integration.secure_servers import (
+    PASSWORD,
+    SCRAM_PASSWORD,
+    USER,
+    Authority,
+    encrypted,
+    ground,
+    running,
+    secured_cassandra,
+    secured_kafka,
+    secured_postgres,
+    secured_redis,
+    written,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -63,48 +65,31 @@ def wrong_password_file(directory: Path) -> Path:
     return written(directory / "wrong_password", "guessed")
 
 
-def written(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
-
-
-# Postgres
+@pytest.fixture(scope="module")
+def postgres_address(directory: Path, authority: Authority) -> Iterator[str]:
+    with secured_postgres(directory, authority) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
-def postgres_address(directory: Path, authority: Authority) -> Iterator[str]:
-    """A Postgres that takes nobody without TLS and a password."""
-    on = ground(directory / "postgres", "postgres")
-    launch, port = LocalPostgres().prepare(on.site), on.site.ports["postgres"]
-    own(tuple(files := [Path(shutil.copy(file, launch.directory)) for file in authority.issue("postgres")]))
-    hba = launch.directory / "data" / "pg_hba.conf"
-    try:
-        with running(launch, on.log, lambda: probes.postgres_serves(port)):
-            asyncio.run(_set_password(port))
-        hba.write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
-        encrypted = more(launch, "--ssl=on", f"--ssl_cert_file={files[0]}", f"--ssl_key_file={files[1]}")
-        with running(encrypted, on.log, lambda: _refused_without_tls(port)):
-            yield f"127.0.0.1:{port}/playhead"
-    finally:
-        erase_home(on.site.home)
+def redis_port(directory: Path) -> Iterator[int]:
+    with secured_redis(directory) as port:
+        yield port
 
 
-async def _set_password(port: int) -> None:
-    connection = await asyncpg.connect(f"postgresql://playhead@127.0.0.1:{port}/playhead")
-    quoted = PASSWORD.replace("'", "''")
-    await connection.execute(f"alter role playhead password '{quoted}'")
-    await connection.close()
+@pytest.fixture(scope="module")
+def brokers(directory: Path, authority: Authority) -> Iterator[dict[str, str]]:
+    with secured_kafka(directory, authority) as where:
+        yield where
 
 
-def _refused_without_tls(port: int) -> bool:
-    """What this server answers once it serves."""
-    try:
-        asyncio.run(asyncpg.connect(f"postgresql://playhead:x@127.0.0.1:{port}/playhead?sslmode=disable"))
-    except asyncpg.InvalidAuthorizationSpecificationError as refused:
-        return "no pg_hba.conf entry" in str(refused)
-    except (OSError, asyncpg.CannotConnectNowError):
-        return False
-    return False
+@pytest.fixture(scope="module")
+def cassandra_port(directory: Path, authority: Authority) -> Iterator[int]:
+    with secured_cassandra(directory, authority) as port:
+        yield port
+
+
+# Postgres
 
 
 def postgres_settings(address: str, ca: Path, password: Path, *, host: str = "127.0.0.1") -> Settings:
@@ -158,56 +143,6 @@ async def test_a_wrong_password_is_refused_and_the_file_is_read_anew(
 # Redis
 
 
-@pytest.fixture(scope="module")
-def redis_port(directory: Path) -> Iterator[int]:
-    """A Redis that takes nobody but one user."""
-    on = ground(directory / "redis", "redis")
-    launch, port = LocalRedis().prepare(on.site), on.site.ports["redis"]
-    escaped = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
-    users = f'user default off\nuser {USER} on ~* &* +@all -@admin -@dangerous ">{escaped}"\n'
-    config = on.site.home / "redis.conf"
-    config.write_text(config.read_text() + users)
-    with running(launch, on.log, lambda: not _is_closed(port)):
-        yield port
-
-
-def _is_closed(port: int) -> bool:
-    return asyncio.run(_unreachable(port))
-
-
-async def _unreachable(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return True
-    writer.close()
-    return False
-
-
-@asynccontextmanager
-async def encrypted(port: int, authority: Authority, address: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Another port, where what goes to a server is encrypted: the bundled Redis was built without TLS. `address`: whom
-    its certificate is for.
-    """
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_carry(reader, inner_writer), _carry(inner_reader, writer), return_exceptions=True)
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*authority.issue("before", address))
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
 async def ping(settings: Settings) -> bool:
     client = redis_client.connect(settings)
     try:
@@ -246,47 +181,6 @@ async def test_redis_is_talked_to_encrypted_and_only_by_its_own_name(
 
 
 # Kafka
-
-_LISTENERS = """
-listeners=PLAINTEXT://127.0.0.1:{kafka},CONTROLLER://127.0.0.1:{kafka_controller},\
-SCRAM://127.0.0.1:{scram},PLAIN://127.0.0.1:{plain},MUTUAL://127.0.0.1:{mutual}
-advertised.listeners=PLAINTEXT://127.0.0.1:{kafka},\
-SCRAM://127.0.0.1:{scram},PLAIN://127.0.0.1:{plain},MUTUAL://127.0.0.1:{mutual}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAM:SASL_SSL,PLAIN:SASL_PLAINTEXT,MUTUAL:SSL
-ssl.keystore.type=PEM
-ssl.keystore.location={keystore}
-ssl.truststore.type=PEM
-ssl.truststore.location={truststore}
-listener.name.mutual.ssl.client.auth=required
-listener.name.scram.sasl.enabled.mechanisms=SCRAM-SHA-512
-listener.name.scram.scram-sha-512.sasl.jaas.config=\
-org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.plain.sasl.enabled.mechanisms=PLAIN
-listener.name.plain.plain.sasl.jaas.config=\
-org.apache.kafka.common.security.plain.PlainLoginModule required user_playhead="plainly";
-"""
-SCRAM_PASSWORD = "scrambled"
-
-
-@pytest.fixture(scope="module")
-def brokers(directory: Path, authority: Authority) -> Iterator[dict[str, str]]:
-    """A broker with a listener for each way in: by name, where it is."""
-    on = ground(directory / "kafka", "kafka", "kafka_controller", "scram", "plain", "mutual", needs_java=True)
-    home, ports = on.site.home, on.site.ports
-    data = home / "data"
-    data.mkdir(parents=True)
-    properties = written(home / "server.properties", server_properties(data, ports["kafka"], ports["kafka_controller"]))
-    scram = f"SCRAM-SHA-512=[name={USER},password={SCRAM_PASSWORD}]"
-    tool = (str(on.site.jre), "-cp", f"{on.site.resolved('kafka')}/*", "kafka.tools.StorageTool", "format")
-    run_once((*tool, "-t", cluster_id(data), "-c", str(properties), "--add-scram", scram), what="Formatting")
-    launch = LocalKafka().prepare(on.site)
-    certificate, key = authority.issue("kafka")
-    keystore = written(directory / "keystore.pem", key.read_text() + certificate.read_text())
-    listeners = _LISTENERS.format(**ports, keystore=keystore, truststore=authority.file)
-    kept = [line for line in properties.read_text().splitlines() if "listeners=" not in line]
-    properties.write_text("\n".join(line for line in kept if "protocol.map" not in line) + listeners)
-    with running(launch, on.log, lambda: probes.kafka_serves(ports["kafka"])):
-        yield {name: f"127.0.0.1:{port}" for name, port in ports.items()}
 
 
 def kafka_settings(brokers: dict[str, str], listener: str, **how: object) -> Settings:
@@ -342,40 +236,6 @@ async def test_kafka_and_its_clients_refuse_each_other_otherwise(
 
 
 # Cassandra
-
-_SECURE_CASSANDRA = """
-authenticator: PasswordAuthenticator
-client_encryption_options:
-  enabled: true
-  optional: false
-  keystore: {keystore}
-  keystore_password: keystore
-  store_type: PKCS12
-  require_client_auth: false
-"""
-
-
-@pytest.fixture(scope="module")
-def cassandra_port(directory: Path, authority: Authority) -> Iterator[int]:
-    """A node that takes nobody without TLS and a password; its first user is Cassandra's own."""
-    on = ground(directory / "cassandra", "cassandra", "cassandra_storage", needs_java=True)
-    launch, port = LocalCassandra().prepare(on.site), on.site.ports["cassandra"]
-    certificate, key = (file.read_bytes() for file in authority.issue("cassandra"))
-    store = pkcs12.serialize_key_and_certificates(
-        b"node",
-        load_pem_private_key(key, None),  # type: ignore[arg-type]  # an elliptic curve's
-        load_pem_x509_certificate(certificate),
-        None,
-        BestAvailableEncryption(b"keystore"),
-    )
-    keystore = directory / "cassandra.p12"
-    keystore.write_bytes(store)
-    config = on.site.home / "cassandra.yaml"
-    config.write_text(config.read_text() + _SECURE_CASSANDRA.format(keystore=keystore))
-    first = ("-Dcassandra.superuser_setup_delay_ms=0",)
-    command = (*launch.command[:1], *first, *launch.command[1:])
-    with running(type(launch)(command, launch.directory), on.log, lambda: not _is_closed(port)):
-        yield port
 
 
 def cassandra_settings(port: int, ca: Path, password: Path, **how: object) -> Settings:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
@@ -219,6 +220,37 @@ async def test_a_token_of_no_sign_in_chooses_nothing(home: Household) -> None:
     assert problem(await by_token.post(f"/profiles/{profile_id}/choose")) == (404, "sign-in-unknown")
 
 
+async def test_a_profile_that_is_deleted_while_it_is_chosen_is_chosen_or_unknown(home: Household) -> None:
+    outcomes = set()
+    for _ in range(8):
+        profile_id = await home.profile()
+        choosing, deleting = await asyncio.gather(
+            home.post(f"/profiles/{profile_id}/choose"), home.post(f"/profiles/{profile_id}/delete")
+        )
+        assert deleting.status_code == 200
+        outcomes.add(choosing.status_code)
+        again = await home.post(f"/profiles/{profile_id}/choose")
+        assert problem(again) == (404, "profile-unknown")
+    assert outcomes <= {200, 404}
+
+
+async def test_choosing_while_refreshing_leaves_refresh_tokens_that_work(home: Household) -> None:
+    profile_id, token = await home.profile(), home.tokens["refresh_token"]
+    for _ in range(5):
+        refreshed, chosen = await asyncio.gather(refresh(home, token), home.post(f"/profiles/{profile_id}/choose"))
+        assert (refreshed.status_code, chosen.status_code) == (200, 200)
+        for reply in (chosen, refreshed):  # whichever the player keeps
+            kept = await refresh(home, reply.json()["refresh_token"])
+            assert kept.status_code == 200, kept.text
+            assert kept.json()["profile_id"] == profile_id
+        token = kept.json()["refresh_token"]
+
+
+async def refresh(home: Household, token: str) -> httpx.Response:
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    return await home.house.client.post("/oauth/token", data=form)
+
+
 # PINs
 
 
@@ -264,6 +296,24 @@ async def test_a_sign_in_guesses_at_all_profiles_together(home: Household) -> No
     assert problem(await home.post(f"/profiles/{mother}/choose", pin="1111")) == (429, "too-many-attempts")
     kitchen = await home.signed_in("Kitchen")
     assert (await kitchen.post(f"/profiles/{mother}/choose", pin="1111")).status_code == 200
+
+
+async def test_a_pin_is_guessed_nowhere_else_either(home: Household) -> None:
+    profile_id = await home.protected(await home.profile(kids=True, maturity_limit=7))
+    child, path = await home.choosing(profile_id, pin="4711"), f"/profiles/{profile_id}"
+    tries: tuple[tuple[str, dict[str, Any]], ...] = (
+        (f"{path}/unlock", {"pin": "0000"}),
+        (f"{path}/pin", {"pin": "1234", "current_pin": "0000"}),
+        (f"{path}/pin/remove", {"pin": "0000"}),
+        (f"{path}/delete", {"pin": "0000"}),
+        (path, {"name": "Mina", "pin": "0000"}),
+    )
+    for left, (where, body) in zip((4, 3, 2, 1, 0), tries, strict=True):
+        reply = await child.post(where, **body)
+        assert (problem(reply), reply.json()["tries_left"]) == ((403, "pin-wrong"), left)
+    for where, body in tries:
+        right = {name: value.replace("0000", "4711") for name, value in body.items()}
+        assert problem(await child.post(where, **right)) == (429, "too-many-attempts")
 
 
 async def test_pins_are_counted_while_redis_is_away(home: Household, monkeypatch: pytest.MonkeyPatch) -> None:

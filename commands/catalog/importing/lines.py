@@ -8,18 +8,19 @@ from typing import Annotated, Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from commands import errors
 from commands.catalog.bodies import SeasonBody
 from commands.catalog.commands import CatalogCommand, EpisodeNumber, ImportSeason, ImportTitle
 from commands.catalog.detail_bodies import DetailsBody
-from commands.catalog.value_bodies import Number, utc
+from commands.catalog.value_bodies import Number
 from commands.fields import Code
 from events.refusals import Refusal
 from events.titles import Kind
 from events.types import SeriesId, TitleId
+from infra.moments import Moment
 from infra.problems import BODY_TOO_LARGE, INVALID_REQUEST, MALFORMED_JSON
 
 NAMESPACE: Final = uuid5(NAMESPACE_URL, "https://playhead.dev/catalog/import")
@@ -65,7 +66,7 @@ class ImportBody(DetailsBody):
     episode_number: Number | None = None
     next_title: Code | None = None
     publish: bool = True
-    publish_at: AwareDatetime | None = None
+    publish_at: Moment | None = None
     seasons: Annotated[tuple[SeasonBody, ...], Field(max_length=500, description="of a series")] = ()
 
     def commands(self) -> tuple[CatalogCommand, ...]:
@@ -81,7 +82,7 @@ class ImportBody(DetailsBody):
             details=details,
             number=self._number(),
             publish=self.publish and self.publish_at is None,
-            publish_at=utc(self.publish_at),
+            publish_at=self.publish_at,
         )
         return (own, *(_season(SeriesId(own.title_id), season) for season in self.seasons))
 

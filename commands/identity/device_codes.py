@@ -36,16 +36,10 @@ USER_CODE_CHARS: Final = 8
 MORE_S: Final = 5
 """How much longer a device waits after slow_down (RFC 8628 section 3.5)."""
 JITTER_S: Final = 0.5
-EXPIRED_KEPT: Final = timedelta(hours=1)
-FORGET_ROWS: Final = 100
 
 ADD: Final = """
 insert into identity_device_codes (digest, user_digest, device, interval_s, expires_at) values ($1, $2, $3, $4, $5)
 on conflict do nothing returning true
-"""
-FORGET: Final = """
-delete from identity_device_codes
-where digest in (select digest from identity_device_codes where expires_at < $1 limit $2)
 """
 ASK: Final = """
 with before as (
@@ -91,7 +85,6 @@ class Codes(msgspec.Struct):
 async def begin(at: Desk, waiting: Waiting) -> Codes:
     """Have a device wait."""
     settings, pool = at.opened.settings, at.opened.pool
-    await pool.execute(FORGET, at.now - EXPIRED_KEPT, FORGET_ROWS)
     sealed = at.master.seal(msgspec.json.encode(waiting).decode())
     expires_at = at.now + timedelta(seconds=settings.device_code_ttl_s)
     while True:

@@ -32,7 +32,7 @@ SENT: Final = "delete from identity_mail where mail_id = $1"
 FAIL: Final = "update identity_mail set tries = greatest(tries, $2) where mail_id = $1"
 EXPIRED: Final = {
     "identity_one_time_tokens": "expires_at < $1",
-    "identity_device_codes": "expires_at < $1",
+    "identity_device_codes": "expires_at < $1::timestamptz - interval '1 hour'",  # devices are told that they are over
     "identity_grants": "expires_at < $1",
     "identity_mail": "tries >= $3 and created_at < $1::timestamptz - $4 * interval '1 day'",
 }

@@ -18,6 +18,7 @@ from commands.identity.problems import refused_by
 from commands.identity.requests import AtDoor
 from commands.identity.signing_in import DeviceToSignIn, TokensReply
 from infra.authentication import Public
+from infra.openapi import replies
 from infra.permissions import VIEWER
 
 REFRESH_GRANT: Final = "refresh_token"
@@ -124,6 +125,7 @@ async def device_authorization(given: Form, at: AtDoor) -> DeviceAuthorizationRe
 
 @router.get(
     "/.well-known/jwks.json",
+    responses=replies({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAY...", "kid": "kPrK_q...", "use": "sig"}]}),
     dependencies=[Depends(Public("public keys, by which others verify access tokens"))],
 )
 async def jwks(response: Response, opened: Annotated[Resources, Depends(resources)]) -> dict[str, Any]:
@@ -135,6 +137,7 @@ async def jwks(response: Response, opened: Annotated[Resources, Depends(resource
 
 @router.get(
     "/.well-known/oauth-authorization-server",
+    responses=replies({"issuer": "https://play.example", "token_endpoint": "https://play.example/oauth/token"}),
     dependencies=[Depends(Public("where clients find the routes of OAuth"))],
 )
 async def metadata(response: Response, opened: Annotated[Resources, Depends(resources)]) -> dict[str, Any]:

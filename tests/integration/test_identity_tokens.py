@@ -24,6 +24,7 @@ from infra import redis
 from infra.authentication import BearerAuthentication
 from infra.event_log import EventLog
 from infra.ids import new_id
+from infra.permissions import Principal, Scope
 from infra.postgres import Connection, Pool
 from infra.revocations import KEY
 from infra.settings import Settings
@@ -445,6 +446,37 @@ async def test_codes_cannot_be_guessed(house: House, ann: SignedIn) -> None:
     refused = await house.approve(ann, codes["user_code"])
     assert problem(refused) == (429, "too-many-attempts")
     assert int(refused.headers["Retry-After"]) > 0
+
+
+async def test_a_television_begins_with_the_profile_that_was_chosen_for_it(house: House, ann: SignedIn) -> None:
+    add = "insert into identity_profile_access values ($1, $2, $3, $4)"
+    mine, guarded = f"p-{ann.account_id}", f"g-{ann.account_id}"
+    await house.pool.execute(add, mine, ann.account_id, 12, None)
+    await house.pool.execute(add, guarded, ann.account_id, None, "hash of a PIN")
+    codes = await house.waiting()
+    assert problem(await house.approve(ann, codes["user_code"], profile_id="another")) == (404, "profile-unknown")
+    assert problem(await house.approve(ann, codes["user_code"], profile_id=guarded))[1] == "pin-required"
+    assert (await house.approve(ann, codes["user_code"], profile_id=mine)).status_code == 200
+    tokens = (await house.poll(codes)).json()
+    assert tokens["profile_id"] == mine
+    assert house.app.state.tokens.verify_access(tokens["access_token"]).maturity_limit == 12
+
+
+@pytest.mark.parametrize("user_code", ["", "x", "x" * 33, "\x00" * 8, "12345678", "ÄÖÜ-ßẞſﬁﬂ", "' or 1=1--"])
+async def test_what_is_no_user_code_is_refused(house: House, ann: SignedIn, user_code: str) -> None:
+    reply = await house.approve(ann, user_code)
+    assert problem(reply) in {(422, "invalid-request"), (404, "device-code-unknown")}
+
+
+async def test_staff_without_an_account_approve_no_device(house: House) -> None:
+    token = house.app.state.tokens.mint_access(Principal(subject="s", scopes=frozenset({Scope.ACCOUNT})))
+    codes = await house.waiting()
+    reply = await house.client.post(
+        "/v1/device-codes/approve",
+        json={"user_code": codes["user_code"]},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert problem(reply) == (403, "not-your-account")
 
 
 async def test_an_approver_is_told_that_there_are_too_many_devices(house: House, ann: SignedIn) -> None:

@@ -1,6 +1,7 @@
 """Accounts with sign-ins, as if they had been registered and proved, for tests of what they may do next."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -92,7 +93,8 @@ class Household:
         """A command in the name of the sign-in; `path` after the account's."""
         headers = {"Authorization": f"Bearer {self.tokens['access_token']}", "Idempotency-Key": key or str(uuid4())}
         path = path if path.startswith("/v1") else self.path + path
-        return await self.house.client.post(path, json=body, headers=headers)
+        headers["Content-Type"] = "application/json"
+        return await self.house.client.post(path, content=json.dumps(body), headers=headers)
 
     async def profile(self, name: str = "Mina", **values: Any) -> str:
         """A new profile, by the account's password; its id."""

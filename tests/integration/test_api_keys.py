@@ -1,6 +1,7 @@
 """API keys on real servers: issued and revoked over HTTP, and taken by both APIs for as long as they should be."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
@@ -56,8 +57,10 @@ async def ask(
     house: House, path: str, body: Any, by: Principal | str = OPERATOR, key: str | None = None
 ) -> httpx.Response:
     token = by if isinstance(by, str) else house.app.state.tokens.mint_access(by)
-    headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
-    return await house.client.post(path, json=body, headers=headers)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} | (
+        {"Idempotency-Key": key} if key else {}
+    )
+    return await house.client.post(path, content=json.dumps(body), headers=headers)
 
 
 async def issue(house: House, key: str | None = None, by: Principal | str = OPERATOR, **changes: Any) -> httpx.Response:
@@ -155,6 +158,8 @@ async def test_a_process_that_dies_before_the_commit_leaves_no_key(
         (OPERATOR, {"name": "left\u202eright"}, (422, "invalid-request")),
         (OPERATOR, {"expires_at": "2020-01-01T00:00:00Z"}, (422, "api-key-expiry-past")),
         (OPERATOR, {"expires_at": "2036-01-01T00:00:00"}, (422, "invalid-request")),
+        (OPERATOR, {"expires_at": "9999-12-31T23:59:59-23:00"}, (422, "invalid-request")),
+        (OPERATOR, {"name": "half of a pair: \ud83d"}, (422, "invalid-request")),
         (OPERATOR, {"api_key": "phk_mine"}, (422, "invalid-request")),
     ],
 )

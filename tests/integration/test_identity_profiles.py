@@ -40,7 +40,18 @@ NASTY = (
     "%s %(name)s $1 \\x00 \\u0000",
     "엄마 👩‍👧 <script>alert(1)</script>",
 )
-REFUSED_NAMES = ("", "   ", "\u200d", "nul\x00", "line\nbreak", "right\u202eleft", "mark\u200f", "bom\ufeff", "x" * 101)
+REFUSED_NAMES = (
+    "",
+    "   ",
+    "\u200d",
+    "nul\x00",
+    "line\nbreak",
+    "right\u202eleft",
+    "mark\u200f",
+    "bom\ufeff",
+    "\ud83d",
+    "x" * 101,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,36 +1,17 @@
 """The demo's client against an API that is busy, gone, or slow to show."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from infra.positions import Position
 from playhead.demo import api
-from playhead.demo.api import Api, NotTaken, Refused, Reply, Ticket, connect
+from playhead.demo.api import Api, NotTaken, Refused, Reply, Ticket
+from tests.demo.answering import Busy
 
 TOKEN = Ticket("token", "2001:db8::1")
-
-
-class Busy:
-    """Gives these answers in turn, and the last of them for ever; remembers what it was sent."""
-
-    def __init__(self, *answers: Callable[[], web.Response]) -> None:
-        self.answers = list(answers)
-        self.bodies: list[bytes] = []
-        self.headers: list[dict[str, str]] = []
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.bodies.append(await request.read())
-        self.headers.append(dict(request.headers))
-        try:
-            return (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])()
-        except ConnectionAbortedError:
-            assert request.transport is not None
-            request.transport.close()
-            raise
 
 
 def unavailable() -> web.Response:
@@ -43,25 +24,6 @@ def unauthenticated() -> web.Response:
 
 def taken() -> web.Response:
     return web.json_response({"results": []}, headers={"Playhead-Position": "playback.events:1:7"})
-
-
-@pytest.fixture
-async def speak() -> AsyncIterator[Callable[[Busy, float], Api]]:
-    """Makes a client of an API that answers so."""
-    app = web.Application()
-    busy: list[Busy] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        return await busy[0].answer(request)
-
-    app.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(app) as server, connect() as session:
-
-        def client(answering: Busy, patience_s: float = 5.0) -> Api:
-            busy.append(answering)
-            return Api(session, str(server.make_url("")).rstrip("/"), patience_s)
-
-        yield client
 
 
 async def test_a_report_that_gets_503_is_sent_again_with_a_fresh_body(speak: Callable[..., Api]) -> None:

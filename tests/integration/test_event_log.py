@@ -266,9 +266,9 @@ async def main(dsn, partitions, subject, step):
     handling = Handling(event_log.EventLog(await connect_pool(settings), settings), utc_now)
     owner = event_log.EventLog if step == "_open" else event_log.Opened
     original = getattr(owner, step)
-    async def killed(self, *args):
+    async def killed(self, *args, **named):
         if sys.argv[5] == "after":
-            await original(self, *args)
+            await original(self, *args, **named)
         os.kill(os.getpid(), signal.SIGKILL)
     setattr(owner, step, killed)
     await add(handling, Target(subject, "catalog.series-" + subject), _terms(key=subject))

@@ -113,6 +113,21 @@ async def test_an_operator_grants_a_role_and_takes_it_back(stack: Stack) -> None
     assert (revoked["before"], revoked["after"]) == ({"roles": ["editor"]}, {"roles": []})
 
 
+async def test_what_a_server_does_with_its_api_key_is_told_by_the_key(stack: Stack) -> None:
+    home = await register(stack.pool, stack.settings, "di@example.com")
+    body = {"name": "Rota", "scopes": ["staff:write"]}
+    issued = (await stack.post("/v1/api-keys", body, OPERATOR)).raise_for_status().json()
+    granted = await stack.commands.post(
+        f"/v1/accounts/{home.account_id}/roles",
+        json={"role": "analyst"},
+        headers={"Authorization": f"Bearer {issued['key']}", "Idempotency-Key": new_id()},
+    )
+    stack.position["last"] = granted.raise_for_status().headers["playhead-position"]
+    [action] = await actions(stack, stream=f"identity.account-{home.account_id}")
+    assert issued["api_key_id"] in action["principal"]
+    assert (action["client_address"], action["after"]) == (HERE, {"roles": ["analyst"]})
+
+
 async def test_of_a_command_with_many_events_the_last_says_what_it_changed(stack: Stack) -> None:
     home = await register(stack.pool, stack.settings, "bo@example.com")
     tv, phone = home.signs_in("tv"), home.signs_in("phone")

@@ -84,9 +84,9 @@ async def _ask_for_proof(at: Desk, known: Credentials, email: str) -> None:
         letter = texts.address_taken(deliverable(other.email))
     else:
         letter = texts.email_change(deliverable(email), settings.mail_link_base, token)
-    wanted = await may_be_written_to(at, email)
+    wanted = await may_be_written_to(at, email, Purpose.EMAIL_CHANGE, known.account_id)
     lasts_s = settings.one_time_token_ttl_s if wanted and not is_taken else 0
-    kept = Kept(known.account_id, at.master.seal(email))
+    kept = Kept(known.account_id if wanted else None, at.master.seal(email))
     async with at.transaction() as connection:
         await keep(connection, token, Purpose.EMAIL_CHANGE, kept, expires_at=at.now + timedelta(seconds=lasts_s))
         await post(connection, at.master, letter if wanted else None, at.now)

@@ -48,8 +48,8 @@ def new_token() -> str:
 
 async def keep(connection: Connection, token: str, purpose: Purpose, kept: Kept, *, expires_at: datetime) -> None:
     """Keep a token, the only one of its purpose and account from now on."""
-    if kept.account_id is not None:
-        await connection.execute(REPLACE, kept.account_id, purpose.value)
+    # Also where there is none: what is done for an account takes no longer than what is done for none.
+    await connection.execute(REPLACE, kept.account_id, purpose.value)
     await connection.execute(KEEP, _digest(token), purpose.value, kept.account_id, kept.sealed, expires_at)
 
 

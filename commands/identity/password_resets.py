@@ -54,11 +54,11 @@ class NewPasswordBody(Body):
     responses=refused_by(),
     dependencies=[Depends(Public("whoever forgot their password cannot sign in"))],
 )
-async def ask_for_reset(body: PasswordResetBody, at: AtDoor) -> Accepted:
+async def ask_for_reset(body: PasswordResetBody, client: ClientAddress, at: AtDoor) -> Accepted:
     """Ask for a link. The reply is the same for every address, and as much is written; the mail goes to the address
     that the account proved, however this one is spelt."""
     known, token = await by_email(at, body.email), new_token()
-    wanted = await may_be_written_to(at, body.email) and known is not None
+    wanted = await may_be_written_to(at, body.email, Purpose.PASSWORD_RESET, client) and known is not None
     letter = None
     if wanted and known:
         letter = texts.password_reset(deliverable(known.email), at.opened.settings.mail_link_base, token)

@@ -88,24 +88,24 @@ class Pending(msgspec.Struct, frozen=True):
     responses=refused_by(r.PasswordWeak, r.PasswordsBusy),
     dependencies=[Depends(Public("whoever registers has no account yet"))],
 )
-async def register(body: RegistrationBody, at: AtDoor) -> Accepted:
+async def register(body: RegistrationBody, client: ClientAddress, at: AtDoor) -> Accepted:
     """Ask for an account. What happens next is in the mail; the reply is the same for every address."""
     password = body.password.get_secret_value()
     await at.passwords.check(password, of=body.email)
     hashed = await at.passwords.hash(password)
     pending = Pending(body.email, hashed, AccountId(new_id()), DeviceId(new_id()))
-    await _ask_for_proof(at, pending)
+    await _ask_for_proof(at, pending, client)
     return Accepted()
 
 
-async def _ask_for_proof(at: Desk, pending: Pending) -> None:
+async def _ask_for_proof(at: Desk, pending: Pending, client: str) -> None:
     token, link_base = new_token(), at.opened.settings.mail_link_base
     known = await by_email(at, pending.email)
     if known is None:
         letter = texts.registration(deliverable(pending.email), link_base, token)
     else:
         letter = texts.already_registered(deliverable(known.email), link_base)
-    wanted = await may_be_written_to(at, pending.email)
+    wanted = await may_be_written_to(at, pending.email, Purpose.REGISTRATION, client)
     lasts_s = at.opened.settings.one_time_token_ttl_s if wanted and known is None else 0
     kept = Kept(None, at.master.seal(msgspec.json.encode(pending).decode()))
     expires_at = at.now + timedelta(seconds=lasts_s)

@@ -1,10 +1,14 @@
 """Accounts over HTTP, on real servers: registration, sign-in, passwords, addresses, withdrawal and staff roles."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from commands.handling import Handling, Outcome
 from commands.identity.passwords import Passwords
 from events.identity import Role
 from infra.ids import new_id
@@ -131,6 +135,92 @@ async def test_unknown_address_wrong_password_and_unproved_registration_look_the
     ]
     assert {problem(reply) for reply in replies} == {(401, "credentials-wrong")}
     assert len({reply.content for reply in replies}) == 1
+
+
+class Killed:
+    """What runs commands, killed once: before its command number `at`, or after it."""
+
+    def __init__(self, handling: Handling, at: int, *, after: bool) -> None:
+        self._handling, self._at, self._after = handling, at, after
+        self._count = 0
+
+    async def handle(self, command: Any, **terms: Any) -> Outcome:
+        self._count += 1
+        dies = self._count == self._at
+        if dies and not self._after:
+            raise ConnectionError("killed before")
+        outcome = await self._handling.handle(command, **terms)
+        if dies:
+            raise ConnectionError("killed after")
+        return outcome
+
+
+@contextmanager
+def killed(door: Door, at: int, *, after: bool) -> Iterator[None]:
+    opened = door.app.state.resources
+    door.app.state.resources = replace(opened, handling=Killed(opened.handling, at, after=after))
+    try:
+        yield
+    finally:
+        door.app.state.resources = opened
+
+
+@pytest.mark.parametrize(("at", "after"), [(1, False), (1, True), (2, False), (2, True)])
+async def test_a_confirmation_that_was_killed_anywhere_is_mended_by_repeating_it(
+    door: Door, me: str, at: int, after: bool
+) -> None:
+    await door.post("/v1/registrations", {"email": me, "password": PASSWORD})
+    token = await door.token(me, "Confirm your address")
+    body = {"token": token, "password": PASSWORD, "device": TELEVISION}
+    with killed(door, at, after=after):
+        assert (await door.post("/v1/registrations/confirm", body)).status_code == 503
+    repeated = await door.post("/v1/registrations/confirm", body)
+    assert repeated.status_code == 201
+    types = await door.types(f"identity.account-{repeated.json()['account_id']}")
+    assert types.count("identity.AccountRegistered.v1") == types.count("identity.DeviceRegistered.v1") == 1
+    assert await grants_of(door, repeated.json()["account_id"]) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_reset_that_was_killed_left_the_old_password_or_the_new_one(door: Door, me: str, after: bool) -> None:
+    mine = await door.registered(me)
+    await door.post("/v1/password-resets", {"email": me})
+    body = {"token": await door.token(me, "Choose another password"), "password": ANOTHER}
+    with killed(door, 1, after=after):
+        assert (await door.post("/v1/password-resets/confirm", body)).status_code == 503
+    repeated = await door.post("/v1/password-resets/confirm", body)
+    assert repeated.status_code == (400 if after else 204)
+    device = {**TELEVISION, "device_id": mine["device_id"]}
+    assert (await door.sign_in(me, ANOTHER, device=device)).status_code == 200
+
+
+async def test_useless_mail_does_not_keep_an_owner_from_useful_mail(door: Door, me: str) -> None:
+    await door.registered(me)
+    for _ in range(8):
+        await door.post("/v1/registrations", {"email": me, "password": ANOTHER})
+    await door.post("/v1/password-resets", {"email": me})
+    assert await door.mail(me, "Choose another password")
+
+
+async def test_asking_for_links_too_often_leaves_the_last_that_was_sent(door: Door, me: str) -> None:
+    await door.registered(me)
+    for _ in range(8):
+        await door.post("/v1/password-resets", {"email": me})
+    token = await door.token(me, "Choose another password", 5)
+    await door.sent()
+    assert len(await door.mail(me, "Choose another password", 5)) == 5
+    reset = await door.post("/v1/password-resets/confirm", {"token": token, "password": ANOTHER})
+    assert reset.status_code == 204
+
+
+async def test_accounts_work_while_redis_is_away_and_guesses_are_counted_here(
+    live: Settings, door: Door, me: str
+) -> None:
+    # Both send the mail of both.
+    async with opened_door(live, door.pool, door.mail_dir, redis_url="redis://127.0.0.1:1/0") as lonely:
+        await lonely.registered(me)
+        replies = [await lonely.sign_in(me, f"wrong-{n}") for n in range(6)]
+        assert [reply.status_code for reply in replies] == [401] * 5 + [429]
 
 
 async def test_mail_to_one_address_is_limited_and_the_reply_does_not_tell(door: Door, me: str) -> None:

@@ -22,7 +22,7 @@ from prometheus_client import Counter
 from infra.clock import Clock, utc_now
 from infra.jws import Algorithm, BadToken, Jws, Times, VerifyingKey, check_audience, check_times
 from infra.permissions import Principal, Scope
-from infra.settings import Settings
+from infra.settings import Settings, SettingsRefused
 from infra.telemetry import log
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {"Ed25519": "EdDSA", "P-256": "ES256", "RSA": "RS256"}
@@ -35,7 +35,7 @@ _URL: Final = re.compile(r"https://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\]
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
-class IssuersInvalid(ValueError):
+class IssuersInvalid(SettingsRefused):
     """The file of trusted issuers does not say what it must."""
 
 
@@ -148,12 +148,12 @@ class TrustedIssuers:
 
     @classmethod
     def load(cls, settings: Settings, clock: Clock = utc_now) -> "TrustedIssuers":
-        """Those that settings name; none by default. Raises IssuersInvalid, OSError."""
+        """Those that settings name; none by default. Raises IssuersInvalid."""
         if settings.trusted_issuers_file is None:
             return cls(())
         try:
             terms = msgspec.json.decode(settings.trusted_issuers_file.read_bytes(), type=tuple[IssuerTerms, ...])
-        except msgspec.DecodeError as error:
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise IssuersInvalid(f"{settings.trusted_issuers_file}: {error}") from error
         names = [each.issuer for each in terms]
         if len({settings.token_issuer, *names}) <= len(names):

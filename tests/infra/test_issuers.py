@@ -302,3 +302,12 @@ def test_a_file_that_does_not_say_what_it_must_is_refused(tmp_path: Path, terms:
     issuer = Issuer(url="https://id.example/jwks", terms=terms)
     with pytest.raises(IssuersInvalid):
         Tokens(trusting(issuer, tmp_path))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"{}", b"\xff", b'[{"issuer": "x"}]'])
+def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "issuers.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(IssuersInvalid, match=r"issuers\.json"):
+        Tokens(Settings(state_dir=tmp_path, trusted_issuers_file=file))

@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -404,6 +405,30 @@ def test_a_remembered_playback_token_expires_all_the_same(tokens: Tokens, clock:
 def test_two_processes_that_start_together_share_their_keys(settings: Settings) -> None:
     first, second = Tokens(settings), Tokens(settings)
     assert second.verify_access(first.mint_access(VIEWER)) == VIEWER
+
+
+def test_processes_that_make_the_first_keys_at_once_make_one(settings: Settings) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        kids = {made.keys.access_ring.signing().kid for made in threads.map(Tokens, [settings] * 8)}
+    assert kids == {key.kid for key in Tokens(settings).keys.access_ring.known()}
+
+
+def test_what_a_killed_process_left_of_a_key_harms_nobody(settings: Settings, clock: MovableClock) -> None:
+    draft = settings.keys_path / ".access.draft"
+    draft.mkdir(parents=True)
+    (draft / "half").write_bytes(b"half a key")
+    ring = Tokens(settings, clock).keys.access_ring
+    (ring.directory / ".1.kid.pem.77").write_bytes(b"half a key")
+    (ring.directory / "1.kid.other").write_bytes(b"something else")
+    ring.add()
+    assert len(Tokens(settings, clock).keys.access_ring.known()) == 2
+
+
+def test_keys_that_cannot_be_read_leave_those_that_are_known(tokens: Tokens, clock: MovableClock) -> None:
+    token, ring = tokens.mint_access(VIEWER), tokens.keys.access_ring
+    (ring.directory / "1.broken.pem").write_bytes(b"no key")
+    clock.pass_by(60)
+    assert tokens.verify_access(token) == VIEWER
 
 
 def test_keys_are_readable_by_their_owner_only(tokens: Tokens, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CODE   := commands events projections query_api schemas infra playhead tests
 .DEFAULT_GOAL := check
-.PHONY: check test demo bench up down status logs setup lock schemas format help clean
+.PHONY: audit sbom check test demo bench up down status logs setup lock schemas format help clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,15 @@ schemas: $(STAMP) ## write the JSON Schema of every event version
 format: $(STAMP) ## format and fix what can be fixed
 	@$(BIN)/ruff check -q --fix $(CODE) || true
 	@$(BIN)/ruff format -q $(CODE)
+
+AUDIT := $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --timeout 30
+audit: $(STAMP) ## look up the locked requirements among the published vulnerabilities (needs pypi.org; AUDIT_SERVICE=osv)
+	@$(AUDIT) -s $(or $(AUDIT_SERVICE),pypi) -r requirements.txt || { echo "make audit: a requirement is vulnerable, or could not be looked up (see above): nothing is said to be safe."; exit 1; }
+
+sbom: $(STAMP) ## write what the product is made of as CycloneDX JSON: build/sbom.json
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o build/sbom.json requirements.txt
+	@echo "build/sbom.json"
 
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
 lock: $(STAMP) ## pin requirements*.in into requirements*.txt, with hashes

@@ -49,8 +49,9 @@ async def _episode(request: Request, series_id: SeriesIdPath, title_id: TitleIdP
 
 
 async def _address(request: Request) -> Address:
-    address: Address = request.state.address
-    return address
+    # Not there: an id in the path was refused, which FastAPI answers when it has asked all dependencies.
+    address: Address | None = getattr(request.state, "address", None)
+    return address or Address(title_id=TitleId(""), series_id=None)
 
 
 Of = Annotated[Address, Depends(_address)]

@@ -87,6 +87,7 @@ async def token(given: Form, at: AtDoor) -> TokensReply:
 
 @router.post(
     "/oauth/revoke",
+    response_class=Response,
     responses=refused_by(r.OAuthRequestInvalid),
     openapi_extra=documented({"token": "phr.019aa3c2-7d1e-7c3a-9a52-0c2f3f1f6f10.1.5f0c..."}, "token"),
     dependencies=[Depends(Public("the token says whose sign-in it ends"))],

@@ -30,6 +30,7 @@ from infra.settings import Settings
 from infra.tokens import Tokens
 from tests import builders
 from tests.integration.query_api_stores import Stores
+from tests.integration.rates import unlimited
 from tests.integration.route_calls import Call, calls_of
 
 pytestmark = pytest.mark.integration
@@ -103,8 +104,7 @@ class Matrix:
 
 @pytest.fixture(scope="module")
 async def matrix(live: Settings, postgres: Pool) -> AsyncIterator[Matrix]:
-    unlimited = {name: "99999999 per 60 s" for name in Settings.model_fields if _is_rate(name)}
-    settings = live.model_copy(update=unlimited)
+    settings = unlimited(live)
     async with AsyncExitStack() as stack:
         clients, calls = {}, []
         for app in (commands.app.create_app(settings), query_api.app.create_app(settings)):
@@ -116,12 +116,6 @@ async def matrix(live: Settings, postgres: Pool) -> AsyncIterator[Matrix]:
         made = Matrix(settings, calls, clients, dict.fromkeys(OWNERSHIP, "matrix-unknown") | IDS, "")
         await _give_a_something(made, clients[id(calls[0].app)], postgres)
         yield made
-
-
-def _is_rate(name: str) -> bool:
-    return name.startswith("rate_") and name.removeprefix("rate_").removesuffix("_address") in (
-        "sign_in", "account", "ingest", "command", "query"
-    )  # fmt: skip
 
 
 async def _give_a_something(matrix: Matrix, client: httpx.AsyncClient, postgres: Pool) -> None:

@@ -31,6 +31,7 @@ def place(path: Path, content: bytes) -> None:
 
 def place_directory(directory: Path, name: str, content: bytes) -> None:
     """Make a directory with its first file, both or neither; one that holds something already stays as it is."""
+    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = directory.with_name(f".{directory.name}.{new_id()}")
     place(draft / name, content)
     try:

@@ -434,6 +434,7 @@ def test_keys_that_cannot_be_read_leave_those_that_are_known(tokens: Tokens, clo
 def test_keys_are_readable_by_their_owner_only(tokens: Tokens, tmp_path: Path) -> None:
     files = [path for path in (tmp_path / "keys").rglob("*") if path.is_file()]
     assert len(files) == 2
+    assert (tmp_path / "keys").stat().st_mode & 0o077 == 0
     assert all(file.stat().st_mode & 0o077 == 0 for file in files)
 
 

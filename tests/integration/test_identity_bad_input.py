@@ -99,6 +99,21 @@ async def test_more_passwords_than_may_wait_are_refused_with_a_time_to_come_back
     assert reply.headers["Retry-After"]
 
 
+@pytest.mark.parametrize("field", ["name", "type", "platform", "model", "device_id"])
+async def test_nothing_nasty_in_a_device_is_taken_or_breaks_anything(door: Door, field: str) -> None:
+    for nasty in NASTY:
+        device = {**TELEVISION, field: nasty}
+        for path in (SIGN_IN, CONFIRM):
+            reply = await door.post(path, {**GOOD[path], "device": device})
+            assert reply.status_code in (400, 401, 422), (path, nasty, reply.text)
+
+
+@pytest.mark.parametrize("name", ["a\r\nSet-Cookie: x=1", "a\x00", "\u202egnp", "a\u200b\u200b", "\x1b[31m"])
+async def test_a_name_that_shows_as_something_else_is_refused(door: Door, name: str) -> None:
+    reply = await door.post(SIGN_IN, {**GOOD[SIGN_IN], "device": {**TELEVISION, "name": name}})
+    assert problem(reply) == (422, "invalid-request")
+
+
 async def test_a_names_line_breaks_and_quotes_reach_no_header_and_no_statement(door: Door) -> None:
     me = f"ann-{new_id()[-12:]}@example.com"
     await door.post(REGISTER, {"email": me, "password": PASSWORD})

@@ -1,9 +1,13 @@
 """Mail on its way, on a real Postgres: at least once, whoever is killed, and what has expired is dropped."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 
 from commands.identity.email_outbox import Clearing, Outbox, post
@@ -14,8 +18,8 @@ from infra.mail.mailer import Letter, MailNotSent, MailRefused
 from infra.mail.memory import MemoryMailer
 from infra.personal_data import MasterKey
 from infra.postgres import Pool
-from infra.settings import Settings
-from tests.integration.projection_workers import eventually
+from infra.settings import Settings, environment_of_child
+from tests.integration.projection_workers import eventually, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -220,3 +224,74 @@ async def test_nothing_that_is_logged_names_an_address(office: Office, caplog: p
         await office.send(later_s=3600)
     assert [entry["event"] for entry in logged] == ["mail_delayed", "mail_failed"]
     assert "ann" not in f"{logged}{caplog.text}"
+
+
+class CommandsProcess:
+    """A process of `playhead commands`."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self.port = free_port()
+        environment = environment_of_child(
+            state_dir=directory,
+            keys_dir=settings.keys_path,
+            postgres_dsn=settings.postgres_dsn,
+            redis_url=settings.redis_url,
+            kafka_bootstrap=settings.kafka_bootstrap,
+            mail_dir=directory / "mail",
+            commands_port=self.port,
+            mail_poll_interval_s=0.05,
+            mail_timeout_s=0.5,
+            password_hash_memory_kib=8,
+            rate_sign_in_address="1000 per 60 s",
+        )
+        with (directory / f"commands-{self.port}.log").open("wb") as log:
+            command = [sys.executable, "-m", "playhead", "commands"]
+            self._process = subprocess.Popen(command, env=environment, stderr=log)
+
+    async def ready(self) -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"http://127.0.0.1:{self.port}/health")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def register(self, email: str) -> bool:
+        """Whether the registration was acknowledged."""
+        body = {"email": email, "password": "kitchen-table-7-Walnut"}
+        try:
+            async with httpx.AsyncClient(timeout=10) as client:
+                reply = await client.post(f"http://127.0.0.1:{self.port}/v1/registrations", json=body)
+        except httpx.HTTPError:
+            return False
+        return reply.status_code == 202
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+async def test_a_registration_that_was_acknowledged_gets_its_mail_though_the_process_was_killed(
+    office: Office, live: Settings, tmp_path: Path
+) -> None:
+    addresses = [f"ann-{new_id()[-12:]}@example.com" for _ in range(30)]
+    first = CommandsProcess(live, tmp_path)
+    try:
+        await eventually(first.ready)
+        registering = [asyncio.create_task(first.register(address)) for address in addresses]
+        await asyncio.wait(registering, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0.1)
+    finally:
+        first.kill()
+    answers = await asyncio.gather(*registering)
+    acknowledged = {address for address, done in zip(addresses, answers, strict=True) if done}
+    assert acknowledged
+    second = CommandsProcess(live, tmp_path)
+    try:
+
+        async def all_sent() -> bool:
+            letters = [path.read_text() for path in (tmp_path / "mail").glob("*.eml")]
+            return all(any(f"To: {address}" in letter for letter in letters) for address in acknowledged)
+
+        await eventually(all_sent)
+    finally:
+        second.kill()

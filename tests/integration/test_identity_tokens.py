@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import httpx
@@ -255,6 +256,40 @@ async def test_a_refresh_can_ask_for_less_and_not_for_more(house: House, ann: Si
     assert less.json()["scope"] == "playback"
     more = await house.refresh(less.json()["refresh_token"], scope="playback staff:write")
     assert oauth_error(more) == (400, "invalid_scope")
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_comes_in_whatever_order_only_the_newest_and_lost_replies_are_answered(
+    house: House, ann: SignedIn, seed: int
+) -> None:
+    dice, retry_s = Random(seed), house.settings.refresh_retry_s
+    chain, rotated_at, ended = [ann.tokens["refresh_token"]], house.clock(), False
+    for _ in range(40):
+        house.clock.pass_by(seconds=dice.choice([0, 1, retry_s - 1, retry_s + 1]))
+        number = dice.choice([len(chain) - 1] * 6 + [max(0, len(chain) - 2)] * 3 + [0])
+        newest, is_lost = number == len(chain) - 1, number == len(chain) - 2
+        reply = await house.refresh(chain[number])
+        if ended:
+            assert oauth_error(reply) == (400, "invalid_grant")
+        elif newest:
+            chain.append(reply.json()["refresh_token"])
+            rotated_at = house.clock()
+        elif is_lost and house.clock() - rotated_at <= timedelta(seconds=retry_s):
+            assert reply.json()["refresh_token"] == chain[-1]
+        else:
+            assert oauth_error(reply) == (400, "invalid_grant")
+            ended = True
+    assert await house.reasons(ann.account_id) == ["refresh_token_reused"] * ended
+
+
+async def test_a_refresh_while_signing_out_ends_signed_out(house: House, ann: SignedIn) -> None:
+    refreshed, signed_out = await asyncio.gather(
+        house.refresh(ann.tokens["refresh_token"]), house.client.post("/v1/sign-out", headers=ann.headers)
+    )
+    assert signed_out.status_code == 204
+    token = refreshed.json()["refresh_token"] if refreshed.status_code == 200 else ann.tokens["refresh_token"]
+    assert oauth_error(await house.refresh(token)) == (400, "invalid_grant")
+    assert await house.reasons(ann.account_id) == ["signed_out"]
 
 
 @pytest.mark.parametrize("token", ["", "x", "phr.a.1.b", "phr.a.1", "phr..1.", "phr.a.-1.b", "phr.a.١.b", "a.b.c", "é"])

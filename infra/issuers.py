@@ -12,21 +12,16 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from prometheus_client import Counter
 
 from infra.clock import Clock, utc_now
+from infra.jwks import usable_keys
 from infra.jws import Algorithm, BadToken, Jws, Times, VerifyingKey, check_audience, check_times
 from infra.permissions import Principal, Scope
 from infra.settings import Settings, SettingsRefused
 from infra.telemetry import log
 
-ALGORITHMS: Final[dict[str, Algorithm]] = {"Ed25519": "EdDSA", "P-256": "ES256", "RSA": "RS256"}
-RSA_LEAST_BITS: Final = 2048
 SUBJECT_MAX_CHARS: Final = 255
 PLAIN: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 """Read as it is sent, so that what is bounded is what comes."""
@@ -94,7 +89,7 @@ class TrustedIssuer:
         """Read the keys once; those known stay when that fails."""
         try:
             async with asyncio.timeout(self._settings.issuer_timeout_s):
-                keys = _usable(await self._jwks())
+                keys = usable_keys(await self._jwks())
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
             READINGS.labels("failed").inc()
             log.warning("keys of an issuer cannot be read", issuer=self.terms.issuer, error=repr(error))
@@ -196,42 +191,3 @@ def _check(terms: IssuerTerms) -> None:
         raise IssuersInvalid(f"issuer {terms.issuer}: jwks_url is https, or http on this machine")
     if not terms.scopes:
         raise IssuersInvalid(f"issuer {terms.issuer}: name the scopes that its tokens may allow")
-
-
-class _Jwk(msgspec.Struct):
-    kty: str
-    kid: str
-    crv: str | None = None
-    use: str | None = None
-    alg: str | None = None
-
-
-class _Jwks(msgspec.Struct):
-    keys: list[dict[str, object]]
-
-
-def _usable(jwks: bytes) -> dict[str, tuple[VerifyingKey, Algorithm]]:
-    """The keys that verify signatures by algorithms that are allowed; the rest are passed over. Raises ValueError."""
-    try:
-        given = msgspec.json.decode(jwks, type=_Jwks).keys
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"no JWKS: {error}") from error
-    keys = {kid: key for each in given for kid, key in _verifying(each)}
-    if not keys:
-        raise ValueError("the JWKS holds no key that is allowed")
-    return keys
-
-
-def _verifying(jwk: dict[str, object]) -> list[tuple[str, tuple[VerifyingKey, Algorithm]]]:
-    try:
-        named = msgspec.convert(jwk, _Jwk)
-        algorithm = ALGORITHMS.get(named.crv or named.kty)
-        if algorithm is None or named.use not in (None, "sig") or named.alg not in (None, algorithm):
-            return []
-        key = jwt.PyJWK(jwk, algorithm).key
-    except (msgspec.ValidationError, jwt.PyJWTError, ValueError, TypeError):
-        return []
-    if isinstance(key, RSAPublicKey) and key.key_size < RSA_LEAST_BITS:
-        return []
-    allowed = isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey)  # never a private key
-    return [(named.kid, (key, algorithm))] if allowed else []

@@ -137,7 +137,8 @@ async def confirm(body: ConfirmationBody, client: ClientAddress, at: AtDoor) -> 
             raise r.CredentialsWrong("the password is not the one that was registered with")
     if known is None:
         await _begin(at, body.token, pending)
-    return await sign_in(at, pending.account_id, body.device, method="registration", new_device_id=pending.device_id)
+    device = body.device.model_copy(update={"device_id": None})  # one of another account, if any
+    return await sign_in(at, pending.account_id, device, method="registration", new_device_id=pending.device_id)
 
 
 async def _begin(at: Desk, token: str, pending: Pending) -> None:

@@ -90,11 +90,13 @@ async def test_who_registers_anothers_address_gains_nothing_when_the_owner_follo
 async def test_a_confirmation_whose_reply_was_lost_signs_in_again_on_the_same_device(door: Door, me: str) -> None:
     await door.post("/v1/registrations", {"email": me, "password": PASSWORD})
     token = await door.token(me, "Confirm your address")
-    body = {"token": token, "password": PASSWORD, "device": TELEVISION}
+    body = {"token": token, "password": PASSWORD, "device": {**TELEVISION, "device_id": "of-another-account"}}
     first, second = [await door.post("/v1/registrations/confirm", body) for _ in range(2)]
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["account_id"] == second.json()["account_id"]
     assert first.json()["device_id"] == second.json()["device_id"]
+    types = await door.types(f"identity.account-{first.json()['account_id']}")
+    assert types.count("identity.DeviceRegistered.v1") == 1
 
 
 async def test_confirmations_at_the_same_time_begin_one_account(door: Door, me: str) -> None:

@@ -1,6 +1,7 @@
 """Settings of the servers: what cannot work is refused at the start, and passwords are never shown."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from infra.server_access import without_password
+from infra.server_access import ServerAccess, without_password
 from infra.settings import Settings
 
 SECRET = "correct horse"
+
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+PLACES = {"kafka_bootstrap", "cassandra_host", "cassandra_port", "cassandra_keyspace"}
 
 
 @pytest.fixture
@@ -91,6 +96,11 @@ def test_settings_do_not_show_their_passwords() -> None:
 )
 def test_an_address_is_shown_without_its_password(address: str, shown: str) -> None:
     assert without_password(address) == shown
+
+
+@pytest.mark.parametrize("name", sorted(ServerAccess.model_fields.keys() - PLACES))
+def test_every_way_into_a_server_is_documented(name: str) -> None:
+    assert name.upper() in re.findall(r"[A-Z_]+", OPERATIONS.read_text())
 
 
 def test_the_command_line_says_which_setting_is_wrong_and_not_what_it_was(tmp_path: Path) -> None:

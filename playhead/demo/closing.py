@@ -14,7 +14,6 @@ from playhead.demo.cast import Cast
 from playhead.demo.comparison import MOST_SHOWN, Compared
 from playhead.demo.freshness import GIVEN_UP_S, Freshness
 from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
-from playhead.demo.house import House
 from playhead.demo.ledger import AcknowledgedSession, Ledger
 from playhead.demo.reference import Rules
 from playhead.demo.subscriber import Subscriptions
@@ -137,20 +136,6 @@ def show_kept(fleet: Fleet) -> None:
     state_dir = fleet.settings.state_dir
     command = "playhead" if state_dir == _DEFAULT_STATE_DIR else f"PLAYHEAD_STATE_DIR={state_dir} playhead"
     say(f"To end it: {command} down (the data stays)")
-
-
-def show_doors(fleet: Fleet, house: House) -> None:
-    """How to sign in as each kind of person."""
-    say("\nTo sign in (the reply has an access_token, which goes into `Authorization: Bearer`):")
-    viewer = house.cast.viewers[0].who
-    people = {"viewer": (viewer.email, viewer.password)} | {
-        role: (member.email, member.password) for role, member in house.staff.members.items()
-    }
-    for who, (address, password) in people.items():
-        device = {"name": "Terminal", "type": "web"}
-        body = msgspec.json.encode({"email": address, "password": password, "device": device}).decode()
-        say(f"  {who}, {address}, password {password}:")
-        say(f"    curl -s {fleet.url(COMMANDS)}/v1/sign-in -H 'Content-Type: application/json' -d '{body}'")
 
 
 def show_end(*, equal: bool, kept: bool, took_s: float) -> None:

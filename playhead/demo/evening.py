@@ -13,6 +13,7 @@ from playhead.console import fail, say
 from playhead.demo import closing
 from playhead.demo.api import NotTaken, Refused, connect
 from playhead.demo.course import Course, Ended, Plan
+from playhead.demo.doors import show_doors
 from playhead.demo.publishing import PublishingRefused
 from playhead.demo.stage import StageTaken, stage
 from playhead.processes import Fleet, ProcessFailed
@@ -38,7 +39,7 @@ def run(settings: Settings, evening: Evening) -> int:
             ended = asyncio.run(_spend(fleet, evening))
             if evening.keep:
                 closing.show_kept(fleet)
-                closing.show_doors(fleet, ended.house)
+                show_doors(fleet, ended.house)
     except KeyboardInterrupt:
         say("Interrupted; what the demo started was stopped.")
         return INTERRUPTED

@@ -60,17 +60,19 @@ class Identities:
         ]
 
     async def _read(self, account_id: str, owner: SignIn, held: Register, began_at: datetime) -> None:
-        path = f"/v1/accounts/{account_id}"
+        path, wanted = f"/v1/accounts/{account_id}", self._register
         account = await self._one(path, owner)
         held.accounts[account_id] = AccountRow(account["email"], tuple(account["roles"]))
         for item in (await self._one(f"{path}/profiles", owner))["items"]:
-            held.profiles[item["profile_id"]] = ProfileRow(
-                account_id, item["name"], item["kids"], item["maturity_limit"], item["has_pin"]
-            )
+            if item["profile_id"] in wanted.profiles or _at(item["created_at"]) >= began_at:
+                held.profiles[item["profile_id"]] = ProfileRow(
+                    account_id, item["name"], item["kids"], item["maturity_limit"], item["has_pin"]
+                )
         for item in (await self._one(f"{path}/devices", owner))["items"]:
-            held.devices[item["device_id"]] = DeviceRow(account_id, item["name"], item["type"])
+            if item["device_id"] in wanted.devices or _at(item["registered_at"]) >= began_at:
+                held.devices[item["device_id"]] = DeviceRow(account_id, item["name"], item["type"])
         async for item in self._query.items(f"{path}/sessions", owner):
-            if item["sign_in_id"] in self._register.sign_ins or _at(item["signed_in_at"]) >= began_at:
+            if item["sign_in_id"] in wanted.sign_ins or _at(item["signed_in_at"]) >= began_at:
                 held.sign_ins[item["sign_in_id"]] = SignInRow(
                     account_id, item["device_id"], item["method"], item["end_reason"]
                 )

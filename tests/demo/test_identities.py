@@ -23,8 +23,9 @@ Rows = dict[str, Any]
 
 def held() -> Rows:
     """What the API shows, by path, when all is as it should be."""
-    phone = {"device_id": "phone", "name": "Phone", "type": "phone"}
+    phone = {"device_id": "phone", "name": "Phone", "type": "phone", "registered_at": BEGAN.isoformat()}
     profile = {"profile_id": "ada-1", "name": "Ada", "kids": False, "maturity_limit": None, "has_pin": False}
+    profile["created_at"] = BEGAN.isoformat()
     return {
         ADA: {"email": "ada@home.example", "roles": []},
         f"{ADA}/profiles": {"items": [profile]},
@@ -102,7 +103,8 @@ async def test_what_staff_published_on_an_evening_before_counts_when_they_were_t
     assert await unequal(held(), wanted) == set()
 
 
-async def test_sign_ins_of_an_evening_before_are_left_out() -> None:
-    rows = held()
+async def test_sign_ins_and_devices_of_before_the_evening_are_left_out() -> None:
+    rows, before = held(), (BEGAN - timedelta(days=1)).isoformat()
+    rows[f"{ADA}/devices"]["items"].append({"device_id": "old", "name": "Old", "type": "tv", "registered_at": before})
     rows[f"{ADA}/sessions"]["items"].append(session("before", BEGAN - timedelta(days=1), "replaced"))
     assert await unequal(rows) == set()

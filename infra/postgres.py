@@ -65,7 +65,7 @@ async def connect(settings: Settings) -> Connection:
 
 
 def _password(settings: Settings) -> Callable[[], str] | None:
-    """What asyncpg asks for the password, each time that it connects; None while the DSN has it, or nobody wants one."""
+    """What asyncpg asks for the password each time that it connects; None when the DSN has it, or there is none."""
     return None if settings.postgres_secret() is None else lambda: settings.postgres_secret() or ""
 
 

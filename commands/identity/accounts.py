@@ -5,7 +5,15 @@ from commands.identity.refusals import AccountExists, RoleForOneself
 from commands.identity.sign_ins import signed_out
 from commands.identity.state import AccountState
 from events.envelope import Event
-from events.identity import AccountRegistered, AccountWithdrawn, EmailChanged, PasswordChanged, RoleGranted, RoleRevoked
+from events.identity import (
+    AccountRegistered,
+    AccountWithdrawn,
+    DeviceRemoved,
+    EmailChanged,
+    PasswordChanged,
+    RoleGranted,
+    RoleRevoked,
+)
 
 
 def register(command: RegisterAccount, state: AccountState) -> list[Event]:
@@ -32,8 +40,10 @@ def change_password(command: ChangePassword, state: AccountState) -> list[Event]
 
 
 def withdraw(state: AccountState) -> list[Event]:
-    """Every sign-in ends with the account."""
-    return [*signed_out(state, "withdrawn"), AccountWithdrawn(account_id=state.registered_id)]
+    """Every sign-in ends with the account, and every running stream with its device."""
+    account_id = state.registered_id
+    removed = [DeviceRemoved(account_id=account_id, device_id=device_id) for device_id in state.devices]
+    return [*signed_out(state, "withdrawn"), *removed, AccountWithdrawn(account_id=account_id)]
 
 
 def grant(command: GrantRole, state: AccountState) -> list[Event]:

@@ -9,6 +9,7 @@ from commands.identity import refusals as r
 from events.identity import (
     AccountRegistered,
     AccountWithdrawn,
+    DeviceRemoved,
     EmailChanged,
     PasswordChanged,
     Role,
@@ -78,7 +79,9 @@ TABLE: Final[dict[str, dict[str, Ending]]] = {
     "ChangePassword": row(["PasswordChanged"], signed_in=["PasswordChanged", "SignedOut", "SignedOut"]),
     "ChangePassword and stay": row(["PasswordChanged"], signed_in=["PasswordChanged", "SignedOut"]),
     "WithdrawAccount": row(
-        ["AccountWithdrawn"], signed_in=["SignedOut", "SignedOut", "AccountWithdrawn"], withdrawn=IGNORED
+        ["AccountWithdrawn"],
+        signed_in=["SignedOut", "SignedOut", "DeviceRemoved", "DeviceRemoved", "AccountWithdrawn"],
+        withdrawn=IGNORED,
     ),
     "GrantRole": row(["RoleGranted"], editor=IGNORED),
     "GrantRole to oneself": row(r.RoleForOneself),
@@ -152,9 +155,13 @@ def test_a_reset_password_ends_every_sign_in() -> None:
     )
 
 
-def test_a_withdrawal_ends_every_sign_in() -> None:
+def test_a_withdrawal_ends_every_sign_in_and_the_streams_of_every_device() -> None:
     account.given(*AT_HOME).when(c.WithdrawAccount()).then(
-        out("withdrawn"), out("withdrawn", of=False), AccountWithdrawn(account_id=ME)
+        out("withdrawn"),
+        out("withdrawn", of=False),
+        DeviceRemoved(account_id=ME, device_id=TV),
+        DeviceRemoved(account_id=ME, device_id=PHONE),
+        AccountWithdrawn(account_id=ME),
     )
 
 

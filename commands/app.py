@@ -29,6 +29,7 @@ from infra.api_keys import ApiKeys
 from infra.authentication import BearerAuthentication
 from infra.clock import utc_now
 from infra.event_log import EventLog
+from infra.gate import Gate
 from infra.http_server import serve
 from infra.openapi import document_access, document_refusals, serve_document
 from infra.perimeter import fence
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.revocations = Revocations(settings)
     app.state.api_keys = ApiKeys(lambda: nullcontext(app.state.resources.pool), settings)
     app.state.authentication = BearerAuthentication(tokens, app.state.revocations, app.state.api_keys)
+    app.add_middleware(Gate, routes=app)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.state.limiter = fence(app, settings)
     problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS, **IDENTITY_PROBLEMS})

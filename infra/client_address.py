@@ -29,14 +29,14 @@ class Proxies:
     def client(self, scope: Scope) -> str:
         """The client's address, or UNKNOWN_ADDRESS."""
         peer = peer_of(scope)
-        if not self.trust(peer):
+        if not self._networks or not self.trust(peer):
             return peer
         return self._nearest(_values(scope, FORWARDED_FOR)) or peer
 
     def is_tls(self, scope: Scope) -> bool:
         """Whether the client spoke TLS, to us or to the proxy that we trust."""
-        if scope["scheme"] == "https":
-            return True
+        if scope["scheme"] == "https" or not self._networks:
+            return bool(scope["scheme"] == "https")
         return self.trust(peer_of(scope)) and _values(scope, FORWARDED_PROTO)[-1:] == ["https"]
 
     def trust(self, address: str) -> bool:

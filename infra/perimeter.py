@@ -11,10 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.client_address import KEY, Proxies
 from infra.clock import epoch_s
 from infra.cors import Cors, RawHeaders
-from infra.gate import Gate
-from infra.rate_limiting import RateLimits
+from infra.rate_limiting import RateLimits, headers_of
 from infra.rate_limits import Limiter
-from infra.request_bounds import BodyBounds, RequestBounds
+from infra.request_bounds import RequestBounds
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware
 
@@ -31,15 +30,14 @@ UNLESS_SAID: Final[RawHeaders] = [
     (b"cache-control", b"no-store"),
 ]
 """On every reply of a route that says nothing else."""
+UNLESS_SAID_NAMES: Final = frozenset(name for name, _ in UNLESS_SAID)
 HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
 def fence(app: FastAPI, settings: Settings) -> Limiter:
     """Put everything around an app that stands between it and the world. What the app added before is inside of it."""
-    app.add_middleware(Gate, routes=app)
     limiter = Limiter(epoch_s, max_keys=settings.rate_keys_max)
     app.add_middleware(RateLimits, limiter=limiter, settings=settings)
-    app.add_middleware(BodyBounds, max_bytes=settings.request_max_bytes, timeout_s=settings.request_body_timeout_s)
     app.add_middleware(RequestBounds, settings=settings)
     app.add_middleware(CorrelationMiddleware)
     build = app.build_middleware_stack
@@ -60,15 +58,14 @@ class Perimeter:
             await self._app(scope, receive, send)
             return
         scope[KEY] = self._proxies.client(scope)
-        added = [*SECURITY, *self._cors.headers(scope)]
+        added = self._cors.headers(scope)
         if self._proxies.is_tls(scope):
             added.append(HSTS)
 
         async def send_fenced(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.get("headers", [])
-                said = {name.lower() for name, _ in headers}
-                message["headers"] = [*headers, *added, *(each for each in UNLESS_SAID if each[0] not in said)]
+                message["headers"] = [*headers, *SECURITY, *added, *_unsaid(headers), *headers_of(scope)]
             await send(message)
 
         preflight = self._cors.preflight(scope)
@@ -78,3 +75,8 @@ class Perimeter:
         status, headers, body = preflight
         await send_fenced({"type": "http.response.start", "status": status, "headers": headers})
         await send_fenced({"type": "http.response.body", "body": body})
+
+
+def _unsaid(headers: RawHeaders) -> RawHeaders:
+    said = {name for name, _ in headers}
+    return UNLESS_SAID if said.isdisjoint(UNLESS_SAID_NAMES) else [each for each in UNLESS_SAID if each[0] not in said]

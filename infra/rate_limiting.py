@@ -1,7 +1,7 @@
 """Limits the requests that an API takes: per client address, and per principal or playback session once it is verified.
 
 Middleware around everything finds a request's class and counts its address; infra/authentication.py counts the
-principal, and the ingest path its session. The reply carries RateLimit-Policy and RateLimit
+principal, and the ingest path its session. The perimeter puts RateLimit-Policy and RateLimit on the reply
 (draft-ietf-httpapi-ratelimit-headers-10).
 """
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.client_address import client_address, is_within
 from infra.problems import Problem, ProblemKind, Refusal, response_of
@@ -124,20 +124,15 @@ class RateLimits:
         of_caller, of_address = self._quotas[of]
         rates = scope[KEY] = Rates(self._limiter, of_caller)
 
-        async def send_with_rates(message: Message) -> None:
-            if message["type"] == "http.response.start" and rates.verdicts:
-                message["headers"] = [*message.get("headers", ()), *headers_of(rates.verdicts)]
-            await send(message)
-
         address = client_address(scope)
         try:
             if not self._is_free(address):
                 rates.count(of_address, address)
         except RateLimited as refused:
             problem = Problem(RATE_LIMITED, str(refused), scope["path"])
-            await response_of(problem, refused.headers)(scope, receive, send_with_rates)
+            await response_of(problem, refused.headers)(scope, receive, send)
             return
-        await self._app(scope, receive, send_with_rates)
+        await self._app(scope, receive, send)
 
 
 def quotas_of(of: RouteClass, settings: Settings) -> tuple[Quota, Quota]:
@@ -148,8 +143,11 @@ def quotas_of(of: RouteClass, settings: Settings) -> tuple[Quota, Quota]:
     return Quota.of(name, mine), Quota.of(f"{name}-address", address)
 
 
-def headers_of(verdicts: list[Verdict]) -> list[tuple[bytes, bytes]]:
-    """RateLimit-Policy and RateLimit."""
-    policies = [b"%b;q=%d;w=%d" % (each.quota.header, each.quota.most, each.quota.window_s) for each in verdicts]
-    left = [b"%b;r=%d;t=%d" % (each.quota.header, each.left, each.reset_s) for each in verdicts]
+def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """RateLimit-Policy and RateLimit of the reply to a request; nothing where nothing was counted."""
+    rates: Rates | None = scope.get(KEY)
+    if rates is None or not rates.verdicts:
+        return []
+    policies = [each.quota.policy for each in rates.verdicts]
+    left = [each.quota.left % (each.left, each.reset_s) for each in rates.verdicts]
     return [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(left))]

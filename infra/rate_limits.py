@@ -20,11 +20,14 @@ class Quota:
     name: str
     most: int
     window_s: int
-    header: bytes = b""
-    """Its name as both header fields write it."""
+    policy: bytes = b""
+    """As RateLimit-Policy writes it."""
+    left: bytes = b""
+    """As RateLimit writes it, with the numbers of a verdict."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "header", f'"{self.name}"'.encode())
+        object.__setattr__(self, "policy", f'"{self.name}";q={self.most};w={self.window_s}'.encode())
+        object.__setattr__(self, "left", f'"{self.name}";r=%d;t=%d'.encode())
 
     @classmethod
     def of(cls, name: str, setting: str) -> "Quota":

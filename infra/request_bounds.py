@@ -1,16 +1,16 @@
-"""Bounds what one request may take: its body's size and how long it arrives, its headers, and how long it is handled.
+"""Bounds what one request may take: its headers, its body's size and how long it arrives, and how long it is handled.
 
 Middleware, so that no route can forget it.
 """
 
 import asyncio
-from collections.abc import Iterable
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.problems import Problem, ProblemKind, response_of
+from infra.problems import BODY_TOO_SLOW, Problem, ProblemKind, response_of
 from infra.settings import Settings
 
 HEADERS_TOO_LARGE: Final = ProblemKind(431, "headers-too-large", "The request's headers are larger than is taken")
@@ -19,73 +19,18 @@ HANG_UP: Final = {"Connection": "close"}
 """What follows a body that was not read to its end is no request."""
 
 
-class BodyBounds:
-    """Refuses a body over `max_bytes` as soon as it is known to be (413), one that is compressed (415), and one that
-    does not arrive in time (408)."""
-
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-        self._timeout_s = timeout_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            receive = _Reading(scope, receive, self._max_bytes, self._timeout_s)
-        await self._app(scope, receive, send)
-
-
-class _Reading:
-    """The body of one request. What is raised is raised from inside the app's own read, where its exception handlers
-    answer it."""
-
-    __slots__ = ("_deadline_s", "_max_bytes", "_receive", "_scope", "_size", "_timeout_s")
-
-    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, timeout_s: float) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._max_bytes = max_bytes
-        self._timeout_s = timeout_s
-        self._size = -1
-        self._deadline_s: float | None = None
-
-    async def __call__(self) -> Message:
-        if self._size < 0:
-            self._check(self._scope["headers"])
-            self._size = 0
-            self._deadline_s = asyncio.get_running_loop().time() + self._timeout_s
-        try:
-            async with asyncio.timeout_at(self._deadline_s):
-                message = await self._receive()
-        except TimeoutError:
-            detail = f"the body did not arrive in {self._timeout_s:g} s; send it faster, or less at a time"
-            raise HTTPException(408, detail, HANG_UP) from None
-        self._size += len(message.get("body", b""))
-        if self._size > self._max_bytes:
-            raise self._too_large()
-        if not message.get("more_body"):
-            self._deadline_s = None  # from now on it is waited for that the client goes away
-        return message
-
-    def _check(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        for name, value in headers:
-            if name == b"content-length" and value.isdigit() and int(value) > self._max_bytes:
-                raise self._too_large()
-            if name == b"content-encoding" and value != b"identity":
-                shown = value[:40].decode("latin-1")
-                raise HTTPException(415, f"send the body as it is, without Content-Encoding {shown!r}")
-
-    def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"a body may hold {self._max_bytes} bytes; split it")
-
-
 class RequestBounds:
-    """Refuses headers that are too many or too large (431), and ends what takes too long (503): a command that is cut
-    off has been committed or has not, and repeating it under its Idempotency-Key tells which."""
+    """Refuses headers that are too many or too large (431), a body that is too large (413), compressed (415) or slow
+    (408), and ends what takes too long (503): a command that is cut off has been committed or has not, and repeating
+    it under its Idempotency-Key tells which.
+    """
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app = app
         self._most = settings.http_headers_max
         self._max_bytes = settings.http_headers_max_bytes
+        self._body_max_bytes = settings.request_max_bytes
+        self._body_timeout_s = settings.request_body_timeout_s
         self._timeout_s = settings.request_timeout_s
         self._again = {"Retry-After": str(settings.retry_after_s)}
 
@@ -101,7 +46,9 @@ class RequestBounds:
         headers = scope["headers"]
         if len(headers) > self._most:
             return f"a request may have {self._most} headers"
-        size = sum(len(name) + len(value) for name, value in headers) + len(scope["query_string"])
+        size = len(scope["query_string"])
+        for name, value in headers:
+            size += len(name) + len(value)
         if size > self._max_bytes:
             return f"headers and query may hold {self._max_bytes} bytes together"
         return None
@@ -114,12 +61,65 @@ class RequestBounds:
             is_begun = True
             await send(message)
 
-        limit = asyncio.timeout(self._timeout_s)
+        now_s = asyncio.get_running_loop().time()
+        body = _Body(scope, receive, self._body_max_bytes, ends_s=now_s + self._timeout_s)
+        # One timer: for the body while it is awaited, then for the rest.
+        limit = asyncio.timeout_at(now_s + (self._body_timeout_s if body.is_awaited else self._timeout_s))
+        body.limit = limit
         try:
             async with limit:
-                await self._app(scope, receive, send_noting)
+                await self._app(scope, body, send_noting)
         except TimeoutError:
             if is_begun or not limit.expired():
                 raise
-            detail = f"nothing came of it in {self._timeout_s:g} s; send it again, a command under the same key"
-            await response_of(Problem(TIMED_OUT, detail, scope["path"]), self._again)(scope, receive, send)
+            await self._late(scope, body)(scope, receive, send)
+
+    def _late(self, scope: Scope, body: "_Body") -> Response:
+        if body.is_awaited:
+            detail = f"the body did not arrive in {self._body_timeout_s:g} s; send it faster, or less at a time"
+            return response_of(Problem(BODY_TOO_SLOW, detail, scope["path"]), HANG_UP)
+        detail = f"nothing came of it in {self._timeout_s:g} s; send it again, a command under the same key"
+        return response_of(Problem(TIMED_OUT, detail, scope["path"]), self._again)
+
+
+class _Body:
+    """The body of one request, as `receive`. What it raises is raised from inside the app's own read, where the app's
+    exception handlers answer it. `is_awaited`: more of it is to come.
+    """
+
+    __slots__ = ("_ends_s", "_max_bytes", "_receive", "_refused", "_size", "is_awaited", "limit")
+
+    limit: asyncio.Timeout
+
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, *, ends_s: float) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._ends_s = ends_s
+        self._size = 0
+        self._refused: HTTPException | None = None
+        self.is_awaited = False
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                self.is_awaited = value != b"0"
+                if value.isdigit() and int(value) > max_bytes:
+                    self._refused = self._too_large()
+            elif name == b"transfer-encoding":
+                self.is_awaited = True
+            elif name == b"content-encoding" and value != b"identity":
+                shown = value[:40].decode("latin-1")
+                self._refused = HTTPException(415, f"send the body as it is, without Content-Encoding {shown!r}")
+
+    async def __call__(self) -> Message:
+        if self._refused is not None:
+            raise self._refused
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > self._max_bytes:
+            raise self._too_large()
+        if self.is_awaited and not message.get("more_body"):
+            self.is_awaited = False
+            self.limit.reschedule(self._ends_s)
+        return message
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"a body may hold {self._max_bytes} bytes; split it")

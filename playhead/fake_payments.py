@@ -24,7 +24,7 @@ from infra.payments.keys import PaymentKeys
 from infra.payments.provider import Charge, Refund
 from infra.payments.rules import RULES_MAX, Operation, Rule, RuleBook
 from infra.payments.wire import CHARGES, IDEMPOTENCY_KEY, REFUNDS, ChargeBody, FoundCharges, RefundBody
-from infra.request_bounds import BodyBounds
+from infra.request_bounds import RequestBounds
 from infra.settings import Settings
 from playhead.fake_control import Booked, Deliveries, Everything, Rules
 from playhead.fake_webhooks import WebhookSender
@@ -144,7 +144,7 @@ def create_app(settings: Settings, *, webhook_url: str, seed: int = 0) -> Starle
     routes = [Route(path, provider.authorized(route), methods=[method]) for path, route, method in served]
     routes.append(Route("/ready", _ready))
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={NotBooked: _not_booked})
-    app.add_middleware(BodyBounds, max_bytes=settings.request_max_bytes, timeout_s=settings.request_body_timeout_s)
+    app.add_middleware(RequestBounds, settings=settings)
     return app
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from infra import authentication, cursors, problems
 from infra.api_keys import ApiKeys
 from infra.authentication import BearerAuthentication
+from infra.gate import Gate
 from infra.http_server import serve
 from infra.openapi import document_access, document_refusals, serve_document
 from infra.perimeter import fence
@@ -98,6 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.sources = sources
     app.state.master_key = MasterKey.load(settings)
     app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
+    app.add_middleware(Gate, routes=app)
     app.add_middleware(PlainRequests, sources=sources, settings=settings)
     limiter = fence(app, settings)
     for routes in ROUTES:

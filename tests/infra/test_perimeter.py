@@ -24,6 +24,7 @@ from infra import problems
 from infra.authentication import PROBLEMS, Unauthenticated
 from infra.clock import utc_now
 from infra.declared import Public
+from infra.gate import Gate
 from infra.http_server import config_of
 from infra.perimeter import fence
 from infra.rate_limiting import count_caller
@@ -34,6 +35,7 @@ PAGE = "https://www.example.com"
 
 def app_of(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, dependencies=[Depends(Public("a test"))])
+    app.add_middleware(Gate, routes=app)
     fence(app, settings)
     problems.install(app, PROBLEMS)
     app.state.handled = 0

@@ -85,7 +85,8 @@ class Course:
         identities = Identities(house.register, house.query, house.owners(), house.staff.operator)
         settlement = Settlement(house.subscriptions)
         late = await self._caught_up(house, reckoning, identities, settlement)
-        views = [*await reckoning.compare(began_at), *settlement.compare(), *await identities.compare(began_at)]
+        watched, known = await asyncio.gather(reckoning.compare(began_at), identities.compare(began_at))
+        views = [*watched, *settlement.compare(), *known]
         await self._show_one(house, held)
         await self._show_all(house, freshness, sampler)
         refused = [*late, *house.ledger.refused, *house.subscriptions.refused]

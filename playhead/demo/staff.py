@@ -106,7 +106,10 @@ async def _grant_first(door: Door, settings: Settings, operator: SignIn, email: 
 
 
 def _read(path: Path) -> dict[str, Member]:
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, Member]) if path.exists() else {}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Member])
+    except (FileNotFoundError, msgspec.DecodeError):  # the first evening, or one that was ended while it wrote
+        return {}
 
 
 def _write(path: Path, members: Mapping[str, Member]) -> None:

@@ -14,7 +14,7 @@ from infra.ids import new_secret
 from playhead.demo.api import Api, NotTaken, Refused, Reply, Ticket
 from playhead.demo.cast import Cast
 from playhead.demo.films import SECOND_MS
-from playhead.demo.ledger import AcknowledgedSession, Ledger
+from playhead.demo.ledger import AcknowledgedSession
 from playhead.demo.parts import Part, Subscribe
 from playhead.demo.people import Person
 from playhead.demo.player import OK, Living, Viewer
@@ -134,7 +134,7 @@ class Walls:
         return reply
 
     def _expect(self, what: str, as_documented: bool, reply: Reply) -> None:
-        ledger: Ledger = self.register.ledger
+        ledger = self.register.ledger
         if as_documented:
             ledger.walls[what] += 1
         else:

@@ -132,7 +132,9 @@ class ProbeServer:
 
     def __init__(self, settings: Settings, ready: Readiness) -> None:
         app = Starlette(routes=probes(ready))
-        config = uvicorn.Config(app, host=settings.host, port=settings.probe_port, log_config=None, lifespan="off")
+        config = uvicorn.Config(
+            app, host=settings.host, port=settings.probe_port, log_config=None, lifespan="off", server_header=False
+        )
         self._server = uvicorn.Server(config)
         self._task: asyncio.Task[None] | None = None
         self._wanted = settings.probe_port != 0

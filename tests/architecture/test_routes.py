@@ -11,6 +11,7 @@ from infra.access_table import Entry, Undeclared, access_table
 from infra.authentication import Needs
 from infra.declared import Bearing, Public
 from infra.permissions import OF_ROLE, VIEWER, Scope
+from infra.rate_limiting import RouteClass, class_of
 from infra.settings import Settings
 
 
@@ -43,6 +44,26 @@ def test_the_document_names_the_scopes_of_every_operation(apps: dict[str, FastAP
                 assert operation, f"{row.path} is not in the document"
                 documented = {scope for way in operation["security"] for scope in way["AccessToken"]}
                 assert documented == row.access.scopes, row.path
+
+
+NOT_LIMITED = {"/health", "/ready", "/metrics", "/openapi.json", "/docs"}
+
+
+def test_every_route_but_probes_and_documents_has_a_rate_limit(apps: dict[str, FastAPI]) -> None:
+    for row in (row for app in apps.values() for row in access_table(app)):
+        is_limited = class_of(row.method, row.path) is not None
+        assert is_limited != (row.path in NOT_LIMITED or row.path.startswith("/.well-known/")), row.path
+
+
+def test_who_signs_in_and_who_reports_is_limited_as_such(apps: dict[str, FastAPI]) -> None:
+    classes = {row.path: class_of(row.method, row.path) for row in access_table(apps["commands"])}
+    of_class = {each: {path for path, found in classes.items() if found is each} for each in RouteClass}
+    assert {"/v1/sign-in", "/v1/registrations", "/oauth/token", "/v1/password-resets"} <= of_class[RouteClass.SIGN_IN]
+    assert of_class[RouteClass.INGEST] == {
+        "/v1/playback/sessions/{session_id}/events",
+        "/v1/playback/sessions/{session_id}/stop",
+    }
+    assert {"/v1/catalog/titles", "/v1/payments/webhooks", "/v1/subscriptions"} <= of_class[RouteClass.COMMAND]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ from events.identity import (
 from infra.permissions import Principal
 from infra.postgres import Connection, Pool
 
-GRANT: Final = "insert into identity_grants values ($1, $2, $3, null, 1, $4, $4, $5)"
+GRANT: Final = """
+insert into identity_grants (sign_in_id, account_id, device_id, granted_at, rotated_at, expires_at, for_staff)
+values ($1, $2, $3, $4, $4, $5, $6)
+"""
 END: Final = "delete from identity_grants where sign_in_id = $1"
 GRANT_ROLE: Final = "update identity_credentials set roles = array_append(roles, $2) where account_id = $1"
 REVOKE_ROLE: Final = "update identity_credentials set roles = array_remove(roles, $2) where account_id = $1"
@@ -36,7 +39,8 @@ DESTROY_KEY: Final = "update person_key set wrapped = null, destroyed_at = $2 wh
 REVOKE_KEY: Final = "update identity_api_key_secrets set revoked_at = $2 where api_key_id = $1"
 
 PRINCIPAL: Final = """
-select g.account_id, g.profile_id, g.sign_in_id, g.device_id, p.maturity_limit, c.roles
+select g.account_id, g.profile_id, g.sign_in_id, g.device_id, p.maturity_limit,
+       case when g.for_staff then c.roles else '{}' end as roles
 from identity_grants as g
 join identity_credentials as c using (account_id)
 left join identity_profile_access as p using (profile_id)
@@ -49,7 +53,9 @@ async def keep_step(connection: Connection, events: list[Event], *, now: datetim
     for event in events:
         match event:
             case SignedIn():
-                await connection.execute(GRANT, event.sign_in_id, event.account_id, event.device_id, now, now + lasts)
+                for_staff = event.method != "device_code"  # whoever is talked into approving a code gives no role away
+                given = (event.sign_in_id, event.account_id, event.device_id, now, now + lasts, for_staff)
+                await connection.execute(GRANT, *given)
             case SignedOut():
                 await connection.execute(END, event.sign_in_id)
             case RoleGranted():

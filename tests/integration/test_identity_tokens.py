@@ -25,7 +25,7 @@ from infra import redis
 from infra.authentication import BearerAuthentication
 from infra.event_log import EventLog
 from infra.ids import new_id
-from infra.permissions import Principal, Scope
+from infra.permissions import VIEWER, Principal, Scope
 from infra.postgres import Connection, Pool
 from infra.revocations import KEY
 from infra.settings import Settings
@@ -512,6 +512,22 @@ async def test_staff_without_an_account_approve_no_device(house: House) -> None:
         headers={"Authorization": f"Bearer {token}"},
     )
     assert problem(reply) == (403, "not-your-account")
+
+
+async def test_a_television_is_given_none_of_its_owners_roles(house: House, ann: SignedIn) -> None:
+    await house.pool.execute(
+        "update identity_credentials set roles = '{operator}' where account_id = $1", ann.account_id
+    )
+    codes = await house.waiting()
+    await house.approve(ann, codes["user_code"])
+    tokens = (await house.poll(codes)).json()
+    refreshed = (await house.refresh(tokens["refresh_token"])).json()
+    for each in (tokens, refreshed):
+        who = house.app.state.tokens.verify_access(each["access_token"])
+        assert who.roles == ()
+        assert who.scopes == VIEWER
+    phone = (await house.refresh(ann.tokens["refresh_token"])).json()
+    assert house.app.state.tokens.verify_access(phone["access_token"]).roles == ("operator",)
 
 
 async def test_an_approver_is_told_that_there_are_too_many_devices(house: House, ann: SignedIn) -> None:

@@ -172,6 +172,7 @@ async def test_whatever_ended_is_revoked_until_the_last_token_has_run_out() -> N
     assert {shelf.field for shelf in rows} == {
         *(f"sign_in:s{number}" for number in (1, 2, 3, 4)),
         "device:tv",
+        "device:phone",
     }
     removed_at: datetime = at(17)
     assert rows[Shelf("all", "device:tv")].until - removed_at == timedelta(seconds=86_400 + CLOCKS_APART_S)

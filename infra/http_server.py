@@ -8,14 +8,11 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.http_protocol import protocol_of
-from infra.problems import Problem, ProblemKind, response_of
 from infra.settings import Settings
 from infra.telemetry import configure_logs
 
-OVERLOADED: Final = ProblemKind(503, "overloaded", "This process serves as many requests as it may")
 HARD_LIMIT_FACTOR: Final = 2
 """At so many times http_max_concurrency uvicorn itself refuses, before a request is looked at, in plain text."""
 
@@ -32,7 +29,7 @@ def serve(app: Starlette, settings: Settings, *, port: int) -> None:
 def config_of(app: Starlette, settings: Settings, *, port: int) -> uvicorn.Config:
     """What uvicorn is told."""
     return uvicorn.Config(
-        AtMost(app, settings),
+        app,
         host=settings.host,
         port=port,
         loop="uvloop",
@@ -49,30 +46,6 @@ def config_of(app: Starlette, settings: Settings, *, port: int) -> uvicorn.Confi
         ssl_certfile=_named(settings.http_tls_certificate_file),
         ssl_keyfile=_named(settings.http_tls_key_file),
     )
-
-
-class AtMost:
-    """Answers a request that would be one too many at a time with a problem, before any work is done for it."""
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._most = settings.http_max_concurrency
-        self._headers = {"Retry-After": str(settings.retry_after_s), "Connection": "close"}
-        self._under_way = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if self._under_way >= self._most:
-            detail = f"{self._most} requests are under way here; ask again"
-            await response_of(Problem(OVERLOADED, detail, scope["path"]), self._headers)(scope, receive, send)
-            return
-        self._under_way += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._under_way -= 1
 
 
 def _named(file: Path | None) -> str | None:

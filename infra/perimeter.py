@@ -11,12 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.client_address import KEY, Proxies
 from infra.clock import epoch_s
 from infra.cors import Cors, RawHeaders
+from infra.problems import Problem, ProblemKind, response_of
 from infra.rate_limiting import RateLimits, headers_of
 from infra.rate_limits import Limiter
 from infra.request_bounds import RequestBounds
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware
 
+OVERLOADED: Final = ProblemKind(503, "overloaded", "This process serves as many requests as it may")
+PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
 SECURITY: Final[RawHeaders] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -41,7 +44,7 @@ def fence(app: FastAPI, settings: Settings) -> Limiter:
     app.add_middleware(RequestBounds, settings=settings)
     app.add_middleware(CorrelationMiddleware)
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Perimeter(build(), settings)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: Perimeter(AtMost(build(), settings), settings)  # type: ignore[method-assign]
     return limiter
 
 
@@ -80,3 +83,28 @@ class Perimeter:
 def _unsaid(headers: RawHeaders) -> RawHeaders:
     said = {name for name, _ in headers}
     return UNLESS_SAID if said.isdisjoint(UNLESS_SAID_NAMES) else [each for each in UNLESS_SAID if each[0] not in said]
+
+
+class AtMost:
+    """Answers a request that would be one too many at a time with a problem, before any work is done for it; probes are
+    answered, or an orchestrator would end what is merely busy."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._most = settings.http_max_concurrency
+        self._headers = {"Retry-After": str(settings.retry_after_s), "Connection": "close"}
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= self._most:
+            detail = f"{self._most} requests are under way here; ask again"
+            await response_of(Problem(OVERLOADED, detail, scope["path"]), self._headers)(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1

@@ -91,7 +91,7 @@ class Settings(ServerAccess):
 
     # Rate limits: of a principal or a playback session, and of a client address; docs/security.md
     rate_sign_in: str = Field(default="60 per 60 s", pattern=QUOTA)
-    rate_sign_in_address: str = Field(default="60 per 60 s", pattern=QUOTA)
+    rate_sign_in_address: str = Field(default="600 per 60 s", pattern=QUOTA, description="refreshes too")
     rate_account: str = Field(default="120 per 60 s", pattern=QUOTA)
     rate_account_address: str = Field(default="600 per 60 s", pattern=QUOTA)
     rate_ingest: str = Field(default="600 per 60 s", pattern=QUOTA, description="reports of a session: 10 a second")

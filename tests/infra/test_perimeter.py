@@ -220,6 +220,8 @@ async def test_requests_over_the_limit_of_a_process_are_told_so(tmp_path: Path) 
         await asyncio.sleep(0.2)
         refused = await client.get("/v1/cached")
         assert (refused.status_code, slug(refused)) == (503, "overloaded")
+        assert refused.headers["x-content-type-options"] == "nosniff"
+        assert (await client.get("/health")).status_code == 404, "probes are let through; this app has none"
         await asyncio.gather(*first)
         assert (await client.get("/v1/cached")).status_code == 200
 

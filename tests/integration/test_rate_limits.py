@@ -1,8 +1,10 @@
 """Rate limits that processes share through a real Redis, and that go on when it is gone."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -33,6 +35,41 @@ def limiter(max_keys: int = 1_000) -> Limiter:
 
 def unshared() -> float:
     return REGISTRY.get_sample_value("playhead_rate_limits_unshared_total") or 0.0
+
+
+class Link:
+    """A way to Redis that can be cut."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = urlsplit(settings.redis_url)
+        self._writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self._port}{self._redis.path}"
+
+    async def up(self) -> None:
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self._port)
+
+    async def down(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_redis, to_redis = await asyncio.open_connection(self._redis.hostname, self._redis.port)
+        self._writers += [writer, to_redis]
+        await asyncio.gather(_copy(reader, to_redis), _copy(from_redis, writer), return_exceptions=True)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
 
 
 @asynccontextmanager
@@ -88,6 +125,32 @@ async def test_limits_hold_while_redis_is_away_and_it_is_counted(live: Settings)
         await asyncio.sleep(6 * INTERVAL_S)
         assert sum(alone.take(key).admitted for _ in range(30)) == 0
     assert unshared() > before
+
+
+async def test_a_redis_that_dies_meanwhile_lifts_no_limit_and_is_used_again_when_it_is_back(live: Settings) -> None:
+    key, other = (Quota("dying", 20, 3600), new_id()), limiter()
+    link = Link(live)
+    await link.up()
+    settings = live.model_copy(update={"redis_url": link.url, "rate_share_interval_s": INTERVAL_S})
+    async with processes(settings, 1) as [here]:
+        assert sum(here.take(key).admitted for _ in range(12)) == 12
+        await asyncio.sleep(4 * INTERVAL_S)
+        await link.down()
+        before = unshared()
+        assert sum(here.take(key).admitted for _ in range(30)) == 8
+        await asyncio.sleep(6 * INTERVAL_S)
+        assert unshared() > before
+        assert not here.take(key).admitted
+        await link.up()
+        other_key = (key[0], new_id())
+        assert here.take(other_key).admitted
+        await asyncio.sleep(6 * INTERVAL_S)
+    client = redis_client.connect(live)
+    other.take(other_key)
+    await RateSharing(other, client, live, lambda: SECRET).share()
+    await client.aclose()
+    assert other.take(other_key).left == 17, "one of the process that came back, and two here"
+    await link.down()
 
 
 async def test_what_was_counted_while_redis_was_away_is_not_forgotten_when_it_returns(live: Settings) -> None:

@@ -56,7 +56,13 @@ class Identities:
             compared("identity_profiles", wanted.profiles, held.profiles, unit="profiles", read_from=QUERY),
             compared("identity_devices", wanted.devices, held.devices, unit="devices", read_from=QUERY),
             compared("identity_sign_ins", wanted.sign_ins, held.sign_ins, unit=unit, read_from=QUERY),
-            compared("staff_actions", wanted.staff_actions, held.staff_actions, unit="events", read_from=QUERY),
+            compared(
+                "staff_actions",
+                wanted.staff_actions,
+                held.staff_actions,
+                unit="events, by whom, from where",
+                read_from=QUERY,
+            ),
         ]
 
     async def _read(self, account_id: str, owner: SignIn, held: Register, began_at: datetime) -> None:
@@ -82,7 +88,7 @@ class Identities:
             name = item["type"].split(".")[1]
             key = action_key(item["stream_id"].partition("-")[2], item["version"], name)
             if key in self._register.staff_actions or _at(item["at"]) >= began_at:
-                held.staff_actions[key] = StaffAction(item["principal"])
+                held.staff_actions[key] = StaffAction(item["principal"], item["client_address"])
 
     async def _one(self, path: str, owner: SignIn) -> Any:
         return (await self._query.get(path, owner)).taken(path, 200)

@@ -48,9 +48,10 @@ class SignInRow:
 
 @dataclass(frozen=True, slots=True)
 class StaffAction:
-    """What staff did, as far as it is compared: who did it."""
+    """What staff did, as far as it is compared: who did it, and from where."""
 
     principal: str
+    address: str
 
 
 @dataclass
@@ -103,7 +104,9 @@ class Register:
         body = reply.json()
         events, version = body["events"], body["version"]
         for number, event in enumerate(events, start=version - len(events) + 1):
-            self.staff_actions[action_key(stream or body["id"], number, event)] = StaffAction(who.account_id)
+            self.staff_actions[action_key(stream or body["id"], number, event)] = StaffAction(
+                who.account_id, who.address
+            )
 
     def _on(self, device_id: str) -> list[str]:
         return [sign_in_id for sign_in_id, row in self.sign_ins.items() if row.device_id == device_id]

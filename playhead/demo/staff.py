@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from events.envelope import UNKNOWN_ADDRESS
 from events.identity import Role
 from infra.permissions import Scope
 from infra.settings import Settings
@@ -101,7 +102,7 @@ async def _grant_first(door: Door, settings: Settings, operator: SignIn, email: 
         if await asyncio.to_thread(granted) != 0:
             raise Refused(f"`playhead staff grant {email} operator` did not")
         event = action_key(operator.account_id, door.register.versions[operator.account_id] + 1, "RoleGranted")
-        door.register.staff_actions[event] = StaffAction(staff_roles.PRINCIPAL)
+        door.register.staff_actions[event] = StaffAction(staff_roles.PRINCIPAL, UNKNOWN_ADDRESS)
     await _works_as(door, operator, Role.OPERATOR)
 
 

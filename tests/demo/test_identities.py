@@ -42,6 +42,7 @@ def session(sign_in_id: str, at: datetime, end_reason: str | None = None) -> Row
 
 def action(version: int, at: datetime) -> Rows:
     facts = {"type": "catalog.TitlePublished.v1", "stream_id": "catalog.title-a-b", "principal": "editor"}
+    facts["client_address"] = HOME
     return {"version": version, "at": at.isoformat(), **facts}
 
 
@@ -53,7 +54,7 @@ def register() -> Register:
         profiles={"ada-1": ProfileRow("ada", "Ada")},
         devices={"phone": DeviceRow("ada", "Phone", "phone")},
         sign_ins={"one": SignInRow("ada", "phone", "registration")},
-        staff_actions={"a-b #3 TitlePublished": StaffAction("editor")},
+        staff_actions={"a-b #3 TitlePublished": StaffAction("editor", HOME)},
     )
 
 
@@ -89,6 +90,7 @@ async def test_all_is_equal_when_the_api_shows_what_was_acknowledged() -> None:
         (lambda rows: rows[ACTIONS]["items"].append(action(4, BEGAN)), "staff_actions"),
         (lambda rows: rows[ACTIONS]["items"].pop(0), "staff_actions"),
         (lambda rows: rows[ACTIONS]["items"][0].update(principal="eve"), "staff_actions"),
+        (lambda rows: rows[ACTIONS]["items"][0].update(client_address="127.0.0.1"), "staff_actions"),
     ],
 )
 async def test_a_row_too_few_too_many_or_otherwise_is_found(change: Callable[[Rows], object], view: str) -> None:
@@ -99,7 +101,7 @@ async def test_a_row_too_few_too_many_or_otherwise_is_found(change: Callable[[Ro
 
 async def test_what_staff_published_on_an_evening_before_counts_when_they_were_told_of_it_again() -> None:
     wanted = register()
-    wanted.staff_actions["a-b #1 TitlePublished"] = StaffAction("editor")
+    wanted.staff_actions["a-b #1 TitlePublished"] = StaffAction("editor", HOME)
     assert await unequal(held(), wanted) == set()
 
 

@@ -60,12 +60,13 @@ def test_what_staff_did_is_numbered_as_in_its_stream_and_its_position_is_waited_
     register.done_by_staff(ada, reply(9, id="episode", events=["TitlePublished"]), "series")
     register.done_by_staff(ada, reply(9, id="film", events=[]))
     assert register.staff_actions == {
-        "film #2 TitleDrafted": StaffAction("ada"),
-        "film #3 TitlePublished": StaffAction("ada"),
-        "series #9 TitlePublished": StaffAction("ada"),
+        "film #2 TitleDrafted": StaffAction("ada", "192.0.2.1"),
+        "film #3 TitlePublished": StaffAction("ada", "192.0.2.1"),
+        "series #9 TitlePublished": StaffAction("ada", "192.0.2.1"),
     }
     assert list(register.ledger.positions.values()) == [Position("identity.events", 0, 9)]
 
 
 class Clerk:
     account_id = "ada"
+    address = "192.0.2.1"

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 from prometheus_client import Counter
 
+from infra.background import beside
 from infra.clock import Clock, utc_now
 from infra.jwks import usable_keys
 from infra.jws import Algorithm, BadToken, Jws, Times, VerifyingKey, check_audience, check_times
@@ -174,14 +175,8 @@ class TrustedIssuers:
     async def kept(self) -> AsyncIterator[None]:
         """Keep their keys up to date meanwhile; they were asked for once when this begins."""
         await asyncio.gather(*(issuer.read_keys() for issuer in self._issuers.values()))
-        keeping = [asyncio.create_task(issuer.keep_keys()) for issuer in self._issuers.values()]
-        try:
+        async with beside(*(issuer.keep_keys() for issuer in self._issuers.values())):
             yield
-        finally:
-            for each in keeping:
-                each.cancel()
-            if keeping:
-                await asyncio.wait(keeping)
 
 
 def _check(terms: IssuerTerms) -> None:

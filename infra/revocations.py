@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 
+from infra.background import beside
 from infra.clock import Clock, monotonic_s, utc_now
 from infra.redis import Redis, connect
 from infra.settings import Settings
@@ -70,12 +71,8 @@ class Revocations:
         client = connect(self._settings)
         try:
             await self.poll(client)
-            polling = asyncio.create_task(self._run(client), name="poll revocations")
-            try:
+            async with beside(self._run(client)):
                 yield
-            finally:
-                polling.cancel()
-                await asyncio.wait([polling])
         finally:
             await client.aclose()
 

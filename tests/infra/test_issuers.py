@@ -173,6 +173,7 @@ async def test_a_token_that_does_not_hold_is_refused(issuer: Issuer, tmp_path: P
         assert refused(tokens, token)
 
 
+@pytest.mark.filterwarnings("ignore:The RSA key is 1024 bits")
 async def test_keys_that_are_not_allowed_are_passed_over(issuer: Issuer, tmp_path: Path) -> None:
     issuer.keys["short"] = rsa.generate_private_key(65537, 1024)
     issuer.keys["curve"] = ec.generate_private_key(ec.SECP384R1())

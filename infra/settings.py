@@ -130,7 +130,7 @@ class Settings(ServerAccess):
     issuer_keys_max_bytes: int = Field(default=256 * KIB, ge=KIB)
     oauth_url: str = Field(default="http://127.0.0.1:8000", description="where clients reach the commands API")
     revocations_poll_s: float = Field(default=1.0, gt=0, description="how long a token of an ended sign-in is taken")
-    revocations_max: int = Field(default=100_000, ge=1, description="ended sign-ins and devices kept; oldest forgotten")
+    revocations_max: int = Field(default=20_000, ge=1, description="ended sign-ins and devices kept; oldest forgotten")
     api_key_kept_s: float = Field(default=5.0, gt=0, description="how long a revoked API key may still be taken")
     api_keys_kept: int = Field(default=1_024, ge=1, description="per process")
     api_key_used_interval_s: float = Field(default=60.0, gt=0, description="how exact last_used_at is")

@@ -57,7 +57,7 @@ format: $(STAMP) ## format and fix what can be fixed
 	@$(BIN)/ruff format -q $(CODE)
 
 AUDIT := $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --timeout 30
-audit: $(STAMP) ## look up the locked requirements among the published vulnerabilities (needs pypi.org; AUDIT_SERVICE=osv)
+audit: $(STAMP) ## look up the locked requirements among the published vulnerabilities (asks the package index; AUDIT_SERVICE=osv asks OSV)
 	@$(AUDIT) -s $(or $(AUDIT_SERVICE),pypi) -r requirements.txt || { echo "make audit: a requirement is vulnerable, or could not be looked up (see above): nothing is said to be safe."; exit 1; }
 
 sbom: $(STAMP) ## write what the product is made of as CycloneDX JSON: build/sbom.json

@@ -14,6 +14,7 @@ import redis.exceptions
 from prometheus_client import Counter
 
 from infra import redis as redis_client
+from infra.background import beside
 from infra.rate_limits import Key, Limiter, Sent
 from infra.redis import Redis
 from infra.settings import Settings
@@ -28,12 +29,10 @@ DIGEST_BYTES: Final = 16
 async def shared(limiter: Limiter, settings: Settings, secret: Callable[[], bytes]) -> AsyncIterator[None]:
     """Share while an app runs. `secret`: what names are hashed with, the same in every process."""
     client = redis_client.connect(settings)
-    task = asyncio.create_task(RateSharing(limiter, client, settings, secret).run(), name="rate_sharing")
     try:
-        yield
+        async with beside(RateSharing(limiter, client, settings, secret).run()):
+            yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
         await client.aclose()
 
 

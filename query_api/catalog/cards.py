@@ -162,7 +162,7 @@ def series_name_of(row: asyncpg.Record, locales: Locales) -> str | None:
 
 def maturity_of(row: asyncpg.Record) -> Maturity | None:
     """The strictest rating."""
-    if row["minimum_age"] is None:
+    if row["maturity_system"] is None or row["minimum_age"] is None:
         return None
     return Maturity(row["maturity_system"], row["maturity_value"], row["minimum_age"])
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Path
 
 from events.types import AccountId
-from infra.authentication import Forbidden, Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Forbidden, Needs
+from infra.access.permissions import Principal, Scope
 
 AccountIdPath = Annotated[AccountId, Path(min_length=1, max_length=64, pattern="^[0-9a-zA-Z_-]+$")]
 

@@ -24,22 +24,23 @@ from commands.subscription import staff_routes as subscription
 from commands.subscription.problems import PROBLEMS as SUBSCRIPTION_PROBLEMS
 from commands.subscription.recording import Recording
 from commands.subscription.withdrawing import Withdrawals
-from infra import problems, redis
-from infra.api_keys import ApiKeys
-from infra.authentication import BearerAuthentication
+from infra import redis
+from infra.access.api_keys import ApiKeys
+from infra.access.authentication import BearerAuthentication
+from infra.access.revocations import Revocations
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
 from infra.event_log import EventLog
-from infra.gate import Gate
-from infra.http_server import serve
-from infra.openapi import document_access, document_refusals, serve_document
-from infra.perimeter import fence
+from infra.http import problems
+from infra.http.gate import Gate
+from infra.http.openapi import document_access, document_refusals, serve_document
+from infra.http.perimeter import fence
+from infra.http.rate_sharing import shared
+from infra.http.server import serve
 from infra.postgres import Role, connect_pool
 from infra.publisher import Publisher
-from infra.rate_sharing import shared
-from infra.revocations import Revocations
 from infra.settings import Settings
 from infra.telemetry import probes
-from infra.tokens import Tokens
 
 UNUSED_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own, which else looks for OpenTelemetry's providers on every request; infra/telemetry.py is ours."""

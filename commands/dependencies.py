@@ -10,18 +10,18 @@ from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
-from infra.authentication import Needs, principal
-from infra.client_address import client_address
+from infra.access.authentication import Needs, principal
+from infra.access.permissions import Principal, Scope
+from infra.access.revocations import Revocations
+from infra.access.tokens import Tokens
 from infra.clock import Clock
 from infra.event_log import Idempotency
-from infra.permissions import Principal, Scope
+from infra.http.client_address import client_address
 from infra.personal_data import MasterKey
 from infra.positions import HEADER as POSITION_HEADER
 from infra.postgres import Pool
 from infra.publisher import Publisher
-from infra.revocations import Revocations
 from infra.settings import Settings
-from infra.tokens import Tokens
 
 IDEMPOTENCY_KEY_MAX_CHARS = 255
 

@@ -9,12 +9,19 @@ from commands.catalog import refusals as catalog
 from commands.handling import IdempotencyKeyMissing, VersionConflict
 from commands.payments.refusals import PaymentNotRecorded
 from commands.playback import refusals as playback
-from infra import authentication
+from infra.access import authentication
 from infra.event_log import IdempotencyKeyReused
-from infra.openapi import Responses, refusals
+from infra.http.openapi import Responses, refusals
+from infra.http.problems import (
+    BODY_TOO_LARGE,
+    ENCODING_UNSUPPORTED,
+    INVALID_REQUEST,
+    MALFORMED_JSON,
+    ProblemKind,
+    Problems,
+)
 from infra.payments.signatures import WebhookSignatureInvalid, WebhookStale
 from infra.payments.webhooks import WebhookMalformed
-from infra.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED, INVALID_REQUEST, MALFORMED_JSON, ProblemKind, Problems
 from infra.publisher import KafkaUnavailable
 
 STORE_UNAVAILABLE = ProblemKind(503, "store-unavailable", "A store that this command needs does not answer")

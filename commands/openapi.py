@@ -19,8 +19,8 @@ from commands.playback.refusals import (
 )
 from commands.playback.reporting import ReportReply
 from commands.playback.reports import ReportBody, StopBody
-from infra.openapi import refusals
-from infra.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED
+from infra.http.openapi import refusals
+from infra.http.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED
 from infra.publisher import KafkaUnavailable
 
 Document = dict[str, Any]  # an OpenAPI document, as FastAPI makes it

@@ -23,7 +23,7 @@ Language = Annotated[str, Meta(min_length=2, max_length=35)]
 
 
 class Role(StrEnum):
-    """What a member of staff works as; what each role may do is in infra/permissions.py."""
+    """What a member of staff works as, which says what they may do."""
 
     EDITOR = "editor"
     BILLING = "billing"

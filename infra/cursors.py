@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from infra.problems import ProblemKind, Problems, Refusal
+from infra.http.problems import ProblemKind, Problems, Refusal
 
 MAX_CHARS: Final = 1024
 SIGNATURE_BYTES: Final = 16

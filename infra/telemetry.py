@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.clock import monotonic_s
-from infra.declared import Declared, Public
+from infra.http.declared import Declared, Public
 from infra.ids import new_id
 from infra.redaction import redact
 from infra.settings import Settings

@@ -177,8 +177,8 @@ def token(
     For a viewer: playhead token --account acc-1 --profile pro-1. For an editor: playhead token --role editor.
     """
     from events.identity import Role  # noqa: PLC0415
-    from infra.permissions import Principal, Scope  # noqa: PLC0415
-    from infra.tokens import Tokens  # noqa: PLC0415
+    from infra.access.permissions import Principal, Scope  # noqa: PLC0415
+    from infra.access.tokens import Tokens  # noqa: PLC0415
 
     if (account is None) != (profile is None):
         raise fail("a viewer's token needs both --account and --profile")

@@ -18,13 +18,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from infra.clock import utc_now
-from infra.http_server import serve
+from infra.http.request_bounds import RequestBounds
+from infra.http.server import serve
 from infra.payments.books import Books, NotBooked
 from infra.payments.keys import PaymentKeys
 from infra.payments.provider import Charge, Refund
 from infra.payments.rules import RULES_MAX, Operation, Rule, RuleBook
 from infra.payments.wire import CHARGES, IDEMPOTENCY_KEY, REFUNDS, ChargeBody, FoundCharges, RefundBody
-from infra.request_bounds import RequestBounds
 from infra.settings import Settings
 from playhead.fake_control import Booked, Deliveries, Everything, Rules
 from playhead.fake_webhooks import WebhookSender

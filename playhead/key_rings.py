@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from infra.access.keyring import Keyring, RingKey
+from infra.access.tokens import MINTED_TTL_MAX_S, Keys
 from infra.clock import utc_now
-from infra.keyring import Keyring, RingKey
 from infra.settings import Settings
-from infra.tokens import MINTED_TTL_MAX_S, Keys
 
 Ring = Keyring[Any]  # of one kind or the other
 

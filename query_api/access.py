@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Path
 
-from infra.authentication import Forbidden, Needs
-from infra.permissions import Principal, Scope
-from infra.problems import ProblemKind
+from infra.access.authentication import Forbidden, Needs
+from infra.access.permissions import Principal, Scope
+from infra.http.problems import ProblemKind
 from query_api.dependencies import EVERY_VIEW, ID_MAX_CHARS, ID_PATTERN
 
 

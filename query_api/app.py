@@ -6,21 +6,23 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from infra import authentication, cursors, problems
-from infra.api_keys import ApiKeys
-from infra.authentication import BearerAuthentication
-from infra.gate import Gate
-from infra.http_server import serve
-from infra.openapi import document_access, document_refusals, serve_document
-from infra.perimeter import fence
+from infra import cursors
+from infra.access import authentication
+from infra.access.api_keys import ApiKeys
+from infra.access.authentication import BearerAuthentication
+from infra.access.revocations import Revocations
+from infra.access.tokens import Tokens
+from infra.http import problems
+from infra.http.gate import Gate
+from infra.http.openapi import document_access, document_refusals, serve_document
+from infra.http.perimeter import fence
+from infra.http.problems import Problems
+from infra.http.rate_sharing import shared
+from infra.http.server import serve
 from infra.personal_data import MasterKey
 from infra.positions import BadPosition
-from infra.problems import Problems
-from infra.rate_sharing import shared
-from infra.revocations import Revocations
 from infra.settings import Settings
 from infra.telemetry import probes
-from infra.tokens import Tokens
 from query_api import access, authorization, dead_letters, dependencies, read_your_writes, staff_actions, stores
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles

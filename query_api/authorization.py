@@ -1,8 +1,8 @@
 """Who may read what: a viewer what their own profile watched, staff with the scope for it what everyone did."""
 
-from infra.authentication import Forbidden
-from infra.permissions import Principal, Scope
-from infra.problems import ProblemKind
+from infra.access.authentication import Forbidden
+from infra.access.permissions import Principal, Scope
+from infra.http.problems import ProblemKind
 
 
 class NotYourProfile(Forbidden):

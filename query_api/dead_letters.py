@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PAGE, EVERY_READ, From, Operator, Page
 from query_api.paging import Listing, scope_of
 

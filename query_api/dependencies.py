@@ -6,11 +6,11 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 
-from infra.authentication import SCOPE_MISSING, UNAUTHENTICATED, Needs, principal
+from infra.access.authentication import SCOPE_MISSING, UNAUTHENTICATED, Needs, principal
+from infra.access.permissions import Principal, Scope
 from infra.cursors import CURSOR_INVALID, MAX_CHARS
-from infra.permissions import Principal, Scope
+from infra.http.problems import INVALID_REQUEST, ProblemKind
 from infra.positions import HEADER, Position, parse_positions
-from infra.problems import INVALID_REQUEST, ProblemKind
 from infra.settings import Settings
 from query_api.authorization import NOT_YOUR_PROFILE, check_profile
 from query_api.read_your_writes import VIEW_BEHIND

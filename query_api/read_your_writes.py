@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from infra.clock import monotonic_s
+from infra.http.problems import ProblemKind, Refusal
 from infra.positions import Position
-from infra.problems import ProblemKind, Refusal
 from infra.settings import Settings
 
 Applied = Mapping[int, int]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from infra.permissions import Principal
+from infra.access.permissions import Principal
 from infra.postgres import Connection, Pool
 from query_api.stores import Store
 

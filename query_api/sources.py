@@ -6,8 +6,8 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from infra.access.permissions import Principal
 from infra.cursors import Cursors
-from infra.permissions import Principal
 from infra.postgres import Connection, Pool
 from infra.settings import Settings
 from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis

@@ -12,10 +12,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from infra.authentication import Needs
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
+from infra.http.openapi import replies
 from infra.moments import Moment
-from infra.openapi import replies
-from infra.permissions import Principal, Scope
 from infra.personal_data import VERSION
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
 from query_api.paging import Listing, scope_of

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from infra.clock import monotonic_s
-from infra.problems import ProblemKind, Refusal
+from infra.http.problems import ProblemKind, Refusal
 from infra.settings import Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -18,7 +18,7 @@ from events.identity import (
     SignedIn,
     SignedOut,
 )
-from infra.permissions import Principal
+from infra.access.permissions import Principal
 from infra.postgres import Connection, Pool
 
 GRANT: Final = """

@@ -28,8 +28,8 @@ from commands.identity.requests import At
 from commands.replies import Recorded
 from events.envelope import Context
 from events.types import AccountId, SignInId
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 from infra.postgres import Connection
 
 OnWithdrawal: TypeAlias = Callable[[AccountId, Context], Awaitable[None]]

@@ -21,11 +21,11 @@ from commands.identity.streams import of_api_key
 from commands.replies import Recorded
 from events.identity import ApiKeyIssued
 from events.types import ApiKeyId
-from infra.api_keys import digest_of, written
-from infra.authentication import Needs
+from infra.access.api_keys import digest_of, written
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 from infra.ids import new_id
 from infra.moments import Moment
-from infra.permissions import Principal, Scope
 from infra.postgres import Connection
 
 KEEP: Final = "insert into identity_api_key_secrets values ($1, $2, $3, $4, $5)"

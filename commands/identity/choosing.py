@@ -10,7 +10,7 @@ from commands.identity.refusals import PinMissing, ProfileUnknown, SignInUnknown
 from commands.identity.requests import Desk
 from commands.identity.signing_in import TokensReply, reply_for
 from events.types import AccountId, ProfileId
-from infra.permissions import Principal
+from infra.access.permissions import Principal
 
 CHOICE: Final = """
 select p.pin_hash, (select g.profile_id from identity_grants as g where g.sign_in_id = $3) as chosen

@@ -13,8 +13,8 @@ from commands.identity.oauth_refusals import DeviceCodeUnknown
 from commands.identity.problems import refused_by
 from commands.identity.requests import At
 from events.types import DeviceId
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 
 router = APIRouter(prefix="/v1/device-codes", tags=["oauth"])
 

@@ -26,8 +26,8 @@ from commands.identity.requests import Desk
 from commands.identity.signing_in import DeviceToSignIn, TokensReply, sign_in, tokens_of
 from commands.identity.throttling import Limit
 from events.types import AccountId, DeviceId, SignInId
+from infra.access.permissions import Principal
 from infra.ids import new_secret
-from infra.permissions import Principal
 from infra.postgres import Connection
 
 LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"

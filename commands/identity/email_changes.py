@@ -29,8 +29,8 @@ from commands.identity.requests import At, AtDoor, Desk
 from commands.identity.signing_in import in_name_of
 from commands.replies import Accepted, Recorded
 from events.types import AccountId
-from infra.authentication import Needs, Public
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs, Public
+from infra.access.permissions import Principal, Scope
 from infra.postgres import Connection
 
 Caller = Annotated[Principal, Depends(Needs(Scope.ACCOUNT))]

@@ -15,8 +15,8 @@ from commands.identity.refusals import AccountIsWithdrawn, AccountUnknown
 from commands.identity.requests import Desk
 from commands.identity.signing_in import TokensReply, reply_for
 from events.types import AccountId, SignInId
-from infra.permissions import Principal
-from infra.tokens import BadToken
+from infra.access.permissions import Principal
+from infra.access.tokens import BadToken
 
 ROTATE: Final = """
 update identity_grants set generation = generation + 1, rotated_at = $3, expires_at = $4

@@ -5,7 +5,7 @@
 from typing import ClassVar, Final
 
 from events.refusals import Refusal
-from infra.problems import ProblemKind, Problems
+from infra.http.problems import ProblemKind, Problems
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 

@@ -17,9 +17,9 @@ from commands.identity.oauth_refresh import end, refresh
 from commands.identity.problems import refused_by
 from commands.identity.requests import AtDoor
 from commands.identity.signing_in import DeviceToSignIn, TokensReply
-from infra.authentication import Public
-from infra.openapi import replies
-from infra.permissions import VIEWER
+from infra.access.authentication import Public
+from infra.access.permissions import VIEWER
+from infra.http.openapi import replies
 
 REFRESH_GRANT: Final = "refresh_token"
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"

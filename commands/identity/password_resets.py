@@ -21,7 +21,7 @@ from commands.identity.requests import AtDoor
 from commands.identity.sign_in_limits import limits_of_strangers
 from commands.identity.signing_in import in_name_of
 from commands.replies import Accepted
-from infra.authentication import Public
+from infra.access.authentication import Public
 from infra.postgres import Connection
 
 router = APIRouter(prefix="/v1/password-resets", tags=["accounts"])

@@ -19,7 +19,7 @@ from commands.identity.refusals import (
 from commands.identity.requests import Desk, Secrets
 from commands.identity.throttling import Limit
 from events.types import AccountId, ProfileId
-from infra.permissions import Principal
+from infra.access.permissions import Principal
 from infra.postgres import Connection
 
 PASSWORD_HASH: Final = "select password_hash from identity_credentials where account_id = $1"

@@ -5,8 +5,8 @@ from typing import Final
 from commands import errors
 from commands.identity import oauth_refusals
 from commands.identity import refusals as r
-from infra.openapi import Responses
-from infra.problems import ProblemKind, Problems
+from infra.http.openapi import Responses
+from infra.http.problems import ProblemKind, Problems
 
 PROBLEMS: Final[Problems] = {
     **oauth_refusals.PROBLEMS,

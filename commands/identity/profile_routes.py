@@ -35,10 +35,10 @@ from commands.identity.signing_in import TokensReply
 from commands.identity.streams import of_account
 from commands.replies import Recorded
 from events.types import ProfileId
-from infra.authentication import Needs
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
+from infra.http.openapi import Responses
 from infra.ids import new_id
-from infra.openapi import Responses
-from infra.permissions import Principal, Scope
 
 ATTEMPTS: Final = (r.PasswordsBusy, r.TooManyAttempts)
 PROOFS: Final = (r.ProofRequired, r.PasswordWrong, r.PinWrong, r.PinNotSet, *ATTEMPTS)

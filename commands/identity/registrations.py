@@ -29,7 +29,7 @@ from commands.identity.sign_in_limits import limits_of_strangers
 from commands.identity.signing_in import DeviceToSignIn, TokensReply, in_name_of, sign_in
 from commands.replies import Accepted
 from events.types import AccountId, DeviceId
-from infra.authentication import Public
+from infra.access.authentication import Public
 from infra.ids import new_id
 from infra.personal_data import PersonKey
 from infra.postgres import Connection

@@ -13,8 +13,8 @@ from commands.identity.refusals import AccountIsWithdrawn, AccountUnknown, SignI
 from commands.identity.requests import At
 from commands.replies import Recorded
 from events.types import AccountId, SignInId
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 
 router = APIRouter(prefix="/v1", tags=["sessions"])
 

@@ -17,7 +17,7 @@ from commands.identity.sign_in_limits import known_device, limits_of_device, lim
 from commands.identity.signing_in import DeviceToSignIn, TokensReply, sign_in
 from commands.identity.throttling import Limit
 from events.types import DeviceId
-from infra.authentication import Public
+from infra.access.authentication import Public
 from infra.postgres import Connection
 
 router = APIRouter(prefix="/v1", tags=["accounts"])

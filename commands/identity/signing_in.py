@@ -17,8 +17,8 @@ from commands.identity.requests import Desk, Secrets
 from commands.identity.sign_in_limits import device_token
 from events.identity import Device, SignInMethod
 from events.types import AccountId, DeviceId, SignInId
+from infra.access.permissions import Principal
 from infra.ids import new_id
-from infra.permissions import Principal
 
 
 class DeviceToSignIn(Body):

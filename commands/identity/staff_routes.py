@@ -16,8 +16,8 @@ from commands.identity.requests import At
 from commands.replies import Recorded
 from events.identity import Role
 from events.types import AccountId
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 
 Caller = Annotated[Principal, Depends(Needs(Scope.STAFF_WRITE))]
 

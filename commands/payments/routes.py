@@ -15,13 +15,13 @@ from starlette.exceptions import HTTPException
 from commands import errors
 from commands.payments.refusals import PaymentNotRecorded
 from events.refusals import Refusal
-from infra.declared import Bearing
-from infra.openapi import refusals
+from infra.http.declared import Bearing
+from infra.http.openapi import refusals
+from infra.http.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED
 from infra.payments.keys import PaymentKeys
 from infra.payments.provider import WebhookEvent
 from infra.payments.signatures import HEADER, WebhookSignatureInvalid, WebhookStale
 from infra.payments.webhooks import WebhookMalformed, Webhooks
-from infra.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED
 from infra.settings import Settings
 from infra.telemetry import log
 

@@ -18,11 +18,11 @@ from events.envelope import Context
 from events.playback import AnyReport, SessionSnapshot
 from events.topics import PLAYBACK
 from events.types import SessionId
-from infra.declared import Bearing, Declared
+from infra.access.tokens import BadToken
+from infra.http.declared import Bearing, Declared
+from infra.http.rate_limiting import count_caller
 from infra.positions import HEADER as POSITION_HEADER
 from infra.positions import Position
-from infra.rate_limiting import count_caller
-from infra.tokens import BadToken
 
 BEARER = "Bearer "
 _encoder = msgspec.json.Encoder()

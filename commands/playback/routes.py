@@ -16,8 +16,8 @@ from commands.playback.refusals import (
     TitleUnknown,
 )
 from commands.playback.start import start_playback
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 from infra.positions import HEADER as POSITION_HEADER
 from infra.publisher import KafkaUnavailable
 

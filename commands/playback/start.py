@@ -16,8 +16,8 @@ from events.envelope import Context
 from events.playback import PlaybackStarted, SessionSnapshot, TitleSnapshot
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
+from infra.access.permissions import Principal
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.positions import Position
 
 

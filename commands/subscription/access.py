@@ -6,8 +6,8 @@ from fastapi import Depends
 
 from commands.access import NotYourAccount, check_account, own_account
 from events.types import AccountId
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 
 Caller = Annotated[Principal, Depends(Needs(Scope.SUBSCRIPTION, Scope.BILLING_WRITE))]
 BillingStaff: Final = Depends(Needs(Scope.BILLING_WRITE))

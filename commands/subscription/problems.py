@@ -8,8 +8,8 @@ from commands import errors
 from commands.handling import IdempotencyKeyMissing
 from commands.subscription import refusals as r
 from events.types import AmountNegative, CurrencyMixed
-from infra.openapi import Responses
-from infra.problems import ProblemKind, Problems
+from infra.http.openapi import Responses
+from infra.http.problems import ProblemKind, Problems
 
 PROBLEMS: Final[Problems] = {
     r.PlanUnknown: ProblemKind(404, "plan-unknown", "There is no such plan"),

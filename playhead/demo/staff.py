@@ -16,7 +16,7 @@ import msgspec
 
 from events.envelope import UNKNOWN_ADDRESS
 from events.identity import Role
-from infra.permissions import Scope
+from infra.access.permissions import Scope
 from infra.settings import Settings
 from playhead import staff_roles
 from playhead.demo.api import Refused

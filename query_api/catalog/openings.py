@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.clock import utc_now
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import (
     CARD_EXAMPLE,

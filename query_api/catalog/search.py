@@ -12,7 +12,7 @@ from fastapi import Query as QueryParameter
 from pydantic import BaseModel
 
 from infra.clock import utc_now
-from infra.openapi import replies
+from infra.http.openapi import replies
 from infra.postgres import Pool
 from infra.search_text import BEGINS, MAX_WHOLE, WHOLE, WORD, beginning_token, initials_tokens, keyed, pair_tokens
 from infra.settings import Settings

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
 from query_api.catalog.locales import Languages, Locales

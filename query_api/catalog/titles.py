@@ -6,9 +6,9 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
+from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
-from infra.openapi import replies
-from infra.permissions import Principal, Scope
+from infra.http.openapi import replies
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, Card, TitleCard, card_of, reply
 from query_api.catalog.filters import AskedFilters, Sort, listing, order_of

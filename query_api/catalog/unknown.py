@@ -1,6 +1,6 @@
 """How catalog routes refuse what is not there for the caller."""
 
-from infra.problems import ProblemKind, Refusal
+from infra.http.problems import ProblemKind, Refusal
 
 
 class TitleUnknown(Refusal):

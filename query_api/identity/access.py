@@ -9,8 +9,8 @@ from typing import Annotated
 import asyncpg
 from fastapi import Depends, Request
 
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 from infra.personal_data import MasterKey
 from query_api.access import own_account
 

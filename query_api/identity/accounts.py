@@ -7,8 +7,8 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from infra.openapi import replies
-from infra.problems import ProblemKind, Refusal
+from infra.http.openapi import replies
+from infra.http.problems import ProblemKind, Refusal
 from query_api.access import EVERY_ACCOUNT_VIEW
 from query_api.dependencies import From, Positions
 from query_api.identity import TOPIC

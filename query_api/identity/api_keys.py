@@ -10,9 +10,9 @@ import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from infra.authentication import Needs
-from infra.openapi import replies
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
+from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
 from query_api.identity import TOPIC
 from query_api.paging import Listing, scope_of

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.access import EVERY_ACCOUNT_VIEW
 from query_api.dependencies import From, Positions
 from query_api.identity import TOPIC

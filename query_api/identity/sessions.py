@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from infra.clock import utc_now
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.access import EVERY_ACCOUNT_VIEW
 from query_api.dependencies import EVERY_PAGE, From, Page, Positions
 from query_api.identity import TOPIC

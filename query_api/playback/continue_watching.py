@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PROFILE_VIEW, From, Limit, OwnProfile, Positions
 from query_api.playback import TOPIC
 from query_api.sources import Sources

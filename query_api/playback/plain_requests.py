@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.authentication import principal
+from infra.access.authentication import principal
+from infra.http.problems import Refusal
 from infra.positions import HEADER
-from infra.problems import Refusal
 from infra.settings import Settings
 from query_api.authorization import check_profile
 from query_api.playback.continue_watching import continue_watching_json

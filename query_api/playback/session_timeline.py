@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from infra.cassandra import Row
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.authorization import SESSION_NOT_YOURS, check_session
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions, SessionId, Watcher
 from query_api.paging import Listing, scope_of

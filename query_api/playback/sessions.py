@@ -6,8 +6,8 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from infra.openapi import replies
-from infra.problems import ProblemKind, Refusal
+from infra.http.openapi import replies
+from infra.http.problems import ProblemKind, Refusal
 from query_api.authorization import SESSION_NOT_YOURS, SessionNotYours, check_session
 from query_api.dependencies import EVERY_VIEW, From, Positions, SessionId, Watcher
 from query_api.playback import TOPIC

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from infra.cassandra import Row
 from infra.clock import utc_now
-from infra.openapi import replies
+from infra.http.openapi import replies
 from infra.settings import Settings
 from query_api.dependencies import (
     EVERY_PAGE,

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from infra.authentication import Needs
-from infra.permissions import Principal, Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
 from query_api.access import EVERY_ACCOUNT_VIEW, own_account
 
 __all__ = ["EVERY_ACCOUNT_VIEW", "OwnAccount", "Payer"]

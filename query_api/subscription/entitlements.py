@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from infra.clock import utc_now
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PAGE, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC

@@ -8,9 +8,9 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from infra.authentication import Needs
-from infra.openapi import replies
-from infra.permissions import Scope
+from infra.access.authentication import Needs
+from infra.access.permissions import Scope
+from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC

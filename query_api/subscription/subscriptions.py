@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from infra.clock import utc_now
-from infra.openapi import replies
-from infra.problems import ProblemKind, Refusal
+from infra.http.openapi import replies
+from infra.http.problems import ProblemKind, Refusal
 from query_api.dependencies import From, Positions
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer

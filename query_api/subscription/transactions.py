@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from infra.openapi import replies
+from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PAGE, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, FastAPI
 
 import commands.app
 import query_api.app
-from infra.access_table import Entry, Undeclared, access_table
-from infra.authentication import Needs
-from infra.declared import Bearing, Public
-from infra.permissions import OF_ROLE, VIEWER, Scope
-from infra.rate_limiting import RouteClass, class_of
+from infra.access.authentication import Needs
+from infra.access.permissions import OF_ROLE, VIEWER, Scope
+from infra.http.access_table import Entry, Undeclared, access_table
+from infra.http.declared import Bearing, Public
+from infra.http.rate_limiting import RouteClass, class_of
 from infra.settings import Settings
 
 

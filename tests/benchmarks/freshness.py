@@ -11,9 +11,9 @@ import msgspec
 
 from commands.playback.reports import ReportBody
 from events.playback import SessionSnapshot, Started
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
-from infra.permissions import Principal
-from infra.tokens import Tokens
 from tests.benchmarks import players
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.children import playhead, running

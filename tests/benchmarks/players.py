@@ -10,8 +10,8 @@ import msgspec
 from commands.playback.reports import ReportBody
 from events.playback import AnyReport, Heartbeat, SessionSnapshot
 from events.types import AccountId, ProfileId, SessionId
+from infra.access.tokens import Tokens
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests import builders
 
 PATH = "/v1/playback/sessions/{}/events"

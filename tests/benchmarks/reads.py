@@ -8,10 +8,10 @@ from subprocess import PIPE
 
 import msgspec
 
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
-from infra.permissions import Principal
 from infra.postgres import connect_pool
-from infra.tokens import Tokens
 from tests.benchmarks import catalogue, open_loop
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.children import Child, playhead, running

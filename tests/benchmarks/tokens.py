@@ -5,10 +5,10 @@ from datetime import timedelta
 from time import process_time_ns
 
 from events.playback import SessionSnapshot
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
-from infra.permissions import Principal
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests.benchmarks import players
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.children import playhead, running

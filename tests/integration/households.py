@@ -20,8 +20,8 @@ from commands.identity.requests import Desk
 from commands.identity.signing_in import DeviceToSignIn, TokensReply, sign_in
 from events.envelope import Context
 from events.types import AccountId, DeviceId
+from infra.access.permissions import Principal
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.postgres import Connection
 from infra.settings import Settings
 

@@ -14,7 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from commands.app import create_app
-from infra.permissions import Principal
+from infra.access.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
 from tests.integration.projection_workers import eventually

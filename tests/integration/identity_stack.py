@@ -19,10 +19,10 @@ from events.envelope import Context, Event
 from events.identity import Device, Profile
 from events.registry import REGISTRY
 from events.types import AccountId, DeviceId, ProfileId, SignInId
+from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.ids import new_id, new_secret
-from infra.permissions import Principal
 from infra.personal_data import MasterKey, PersonKey
 from infra.postgres import Connection, Pool
 from infra.redis import Redis

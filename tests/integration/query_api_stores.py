@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 
 from infra import redis as redis_client
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.cassandra import Cassandra
 from infra.migrate import migrate
-from infra.permissions import Principal
 from infra.postgres import Pool, connect_pool
 from infra.redis import Redis
 from infra.settings import Settings
-from infra.tokens import Tokens
 from query_api.app import create_app
 from tests.servers import Servers
 

@@ -1,6 +1,6 @@
 """Settings under which nobody is limited, for tests that ask more in a minute than anybody may."""
 
-from infra.rate_limiting import RouteClass
+from infra.http.rate_limiting import RouteClass
 from infra.settings import Settings
 
 NEVER = "99999999 per 60 s"

@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 from fastapi import FastAPI
 
-from infra.access_table import Entry, access_table
+from infra.http.access_table import Entry, access_table
 
 FORM: Final = "application/x-www-form-urlencoded"
 

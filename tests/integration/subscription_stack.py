@@ -19,16 +19,16 @@ from commands.handling import Handling
 from commands.subscription.billing_process import new_billing
 from commands.subscription.installation import Deciders, policy_of
 from commands.subscription.recording import Recording
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.ids import new_id
 from infra.payments.http_provider import HttpPaymentProvider
 from infra.payments.keys import PaymentKeys
-from infra.permissions import Principal
 from infra.postgres import Pool, connect_pool
 from infra.relay import Relay
 from infra.settings import Settings, environment_of_child
-from infra.tokens import Tokens
 from playhead.fake_payments import create_app as create_provider
 from query_api.app import create_app as create_query_api
 from tests.infra.payments.fakes import Director

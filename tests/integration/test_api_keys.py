@@ -11,14 +11,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from infra.api_keys import ApiKeys, digest_of, written
+from infra.access.api_keys import ApiKeys, digest_of, written
+from infra.access.permissions import Principal, Scope
+from infra.access.tokens import BadToken
 from infra.clock import utc_now
 from infra.ids import new_id
-from infra.permissions import Principal, Scope
 from infra.personal_data import MasterKey
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import BadToken
 from query_api.app import create_app as create_query_api
 from tests.integration.households import House, problem, running_house
 from tests.integration.projection_workers import eventually

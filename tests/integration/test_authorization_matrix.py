@@ -18,16 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import commands.app
 import query_api.app
 from events.identity import Role
-from infra.authentication import Needs
+from infra.access.authentication import Needs
+from infra.access.permissions import VIEWER, Principal, Scope
+from infra.access.tokens import Tokens
 from infra.cassandra import Cassandra
 from infra.clock import utc_now
-from infra.declared import Bearing, Public
+from infra.http.declared import Bearing, Public
 from infra.ids import new_id
-from infra.permissions import VIEWER, Principal, Scope
 from infra.postgres import Pool
 from infra.redis import connect
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests import builders
 from tests.integration.query_api_stores import Stores
 from tests.integration.rates import unlimited

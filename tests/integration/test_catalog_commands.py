@@ -16,12 +16,12 @@ from commands.handling import Handling
 from commands.playback.titles import rated_title
 from events.registry import REGISTRY
 from events.types import SeriesId, TitleId
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
 from infra.event_log import EventLog
-from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import Tokens
 
 pytestmark = pytest.mark.integration
 

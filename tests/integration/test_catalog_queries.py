@@ -11,9 +11,9 @@ import pytest
 from events.catalog import TitleDrafted, TitleScheduled
 from events.titles import Credit, Holdback, LocalizedText
 from events.types import Availability, Licence, Maturity, TitleId
+from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
-from infra.permissions import Principal
 from tests.builders import envelope, movie_published, title_revised
 from tests.builders import title_withdrawn as withdrawn
 from tests.integration.catalog_views import CatalogViews, catalog_views

@@ -17,12 +17,12 @@ from events.envelope import Event, Recorded
 from events.playback import PlaybackStarted, PlaybackStopped, Reported
 from events.registry import REGISTRY
 from events.topics import PLAYBACK
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import utc_now
-from infra.permissions import Principal
 from infra.positions import parse_positions
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration

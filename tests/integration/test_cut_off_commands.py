@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from commands.app import create_app
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests.integration.rates import unlimited
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,8 @@ import pytest
 from commands.handling import Handling, Outcome
 from commands.identity.passwords import Passwords
 from events.identity import Role
+from infra.access.permissions import Principal
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
 from playhead.staff_roles import run

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 
 from commands.identity.allowances import Allowances, allowances_of
 from commands.identity.refusals import DeviceLimitReached
+from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.settings import Settings
 from tests.integration.households import PASSWORD, House, Household, problem, running_house

@@ -8,8 +8,8 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from infra import redis
+from infra.access.revocations import CHECKPOINTS, KEY, SCAN_ROWS, TOPIC, Revocations
 from infra.redis import Redis
-from infra.revocations import CHECKPOINTS, KEY, SCAN_ROWS, TOPIC, Revocations
 from infra.settings import Settings
 
 pytestmark = pytest.mark.integration

@@ -22,14 +22,14 @@ from commands.identity.signing_in import DeviceToSignIn, sign_in
 from events.envelope import Context
 from events.types import AccountId, DeviceId, SignInId
 from infra import redis
-from infra.authentication import BearerAuthentication
+from infra.access.authentication import BearerAuthentication
+from infra.access.permissions import VIEWER, Principal, Scope
+from infra.access.revocations import KEY
+from infra.access.tokens import Tokens
 from infra.event_log import EventLog
 from infra.ids import new_id
-from infra.permissions import VIEWER, Principal, Scope
 from infra.postgres import Connection, Pool
-from infra.revocations import KEY
 from infra.settings import Settings
-from infra.tokens import Tokens
 
 pytestmark = pytest.mark.integration
 

@@ -15,9 +15,9 @@ import pytest
 from commands.identity import commands as c
 from events.identity import Preferences
 from events.topics import IDENTITY, POSITION_HEADER
+from infra.access.permissions import Principal
 from infra.ids import new_id
 from infra.kafka import new_producer
-from infra.permissions import Principal
 from infra.postgres import Pool
 from infra.redis import Redis, connect
 from infra.settings import Settings

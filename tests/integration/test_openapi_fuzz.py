@@ -23,14 +23,14 @@ from schemathesis.schemas import APIOperation
 import commands.app
 import query_api.app
 from commands.subscription.bodies import PLAN_EXAMPLE
-from infra.access_table import access_table
-from infra.authentication import Needs
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import monotonic_s
-from infra.http_server import config_of
+from infra.http.access_table import access_table
+from infra.http.server import config_of
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests.integration.rates import unlimited
 
 pytestmark = pytest.mark.integration

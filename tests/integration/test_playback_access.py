@@ -7,12 +7,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from infra.access.permissions import Principal, Scope
+from infra.access.revocations import DEVICE, KEY
 from infra.clock import utc_now
 from infra.ids import new_id
-from infra.permissions import Principal, Scope
 from infra.postgres import Pool
 from infra.redis import connect
-from infra.revocations import DEVICE, KEY
 from infra.settings import Settings
 from tests.integration.households import House, Household, problem, running_house
 from tests.integration.projection_workers import eventually

@@ -14,13 +14,13 @@ from prometheus_client import REGISTRY
 import commands.app
 import query_api.app
 from infra import redis as redis_client
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.clock import epoch_s, utc_now
+from infra.http.rate_limits import Limiter, Quota
+from infra.http.rate_sharing import RateSharing, shared
 from infra.ids import new_id
-from infra.permissions import Principal
-from infra.rate_limits import Limiter, Quota
-from infra.rate_sharing import RateSharing, shared
 from infra.settings import Settings
-from infra.tokens import Tokens
 from tests import builders
 
 pytestmark = pytest.mark.integration

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from infra.access.permissions import Principal, Scope
 from infra.ids import new_id
-from infra.permissions import Principal, Scope
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from query_api.drivers import postgres_driver

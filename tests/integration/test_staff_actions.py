@@ -13,9 +13,9 @@ import pytest
 
 from commands.identity import commands as c
 from events.envelope import Context, decode
+from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
-from infra.permissions import Principal
 from infra.settings import Settings
 from tests.integration.identity_stack import register
 from tests.integration.subscription_stack import Stack, running_stack, viewer

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from infra import settings as settings_module
-from infra.permissions import Principal
-from infra.tokens import Tokens
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from playhead.cli import app
 
 runner = CliRunner()

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from infra.permissions import Principal
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.settings import Settings
-from infra.tokens import Tokens
 from query_api.app import create_app
 
 NOBODY_LISTENS = 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.permissions import Principal
+from infra.access.permissions import Principal
 from query_api.authorization import (
     NotYourProfile,
     SessionNotYours,

@@ -3,7 +3,7 @@
 import httpx
 from fastapi import FastAPI
 
-from infra.problems import TYPE_BASE
+from infra.http.problems import TYPE_BASE
 from infra.telemetry import REQUESTS
 
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from infra.permissions import Principal
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.personal_data import MasterKey
-from infra.tokens import Tokens
 from query_api import staff_actions
 from query_api.identity import accounts, api_keys, devices, profiles, sessions
 from query_api.identity.access import Opener

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from infra.problems import MEDIA_TYPE, TYPE_BASE
+from infra.http.problems import MEDIA_TYPE, TYPE_BASE
 from query_api import dead_letters
 from query_api.app import PROBLEMS
 from query_api.catalog import cards, openings, series, title_page

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from infra.cursors import MAX_CHARS
-from infra.problems import MEDIA_TYPE, TYPE_BASE
+from infra.http.problems import MEDIA_TYPE, TYPE_BASE
 from infra.settings import Settings
 
 PROFILE = "/v1/profiles/viewer-1"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from infra.permissions import Principal
-from infra.tokens import Tokens
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from query_api.subscription import (
     entitlements,
     invoices,

@@ -29,7 +29,7 @@ from commands.handling import Handling, Terms
 from events.envelope import Context
 from events.refusals import Refusal
 from events.types import TitleId
-from infra.problems import ProblemKind
+from infra.http.problems import ProblemKind
 
 LINE_REPEATED: Final = ProblemKind(409, "line-repeated", "Another line of the file is about the same title")
 FILE_TOO_LONG: Final = ProblemKind(413, "file-too-long", "The file holds more lines than are taken at once")

@@ -20,8 +20,8 @@ from commands.fields import Code
 from events.refusals import Refusal
 from events.titles import Kind
 from events.types import SeriesId, TitleId
+from infra.http.problems import BODY_TOO_LARGE, INVALID_REQUEST, MALFORMED_JSON
 from infra.moments import Moment
-from infra.problems import BODY_TOO_LARGE, INVALID_REQUEST, MALFORMED_JSON
 
 NAMESPACE: Final = uuid5(NAMESPACE_URL, "https://playhead.dev/catalog/import")
 

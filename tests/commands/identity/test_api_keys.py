@@ -10,11 +10,11 @@ from commands.identity.api_keys import API_KEY, IssueApiKey, RevokeApiKey
 from commands.identity.refusals import ApiKeyExists, ApiKeyExpiryPast, ApiKeyUnknown
 from events.identity import ApiKeyIssued, ApiKeyRevoked
 from events.types import ApiKeyId
-from infra.api_keys import SHAPE, ApiKeys, digest_of, written
+from infra.access.api_keys import SHAPE, ApiKeys, digest_of, written
+from infra.access.tokens import BadToken
 from infra.ids import new_id
 from infra.postgres import Pool
 from infra.settings import Settings
-from infra.tokens import BadToken
 from tests.spec import NOON, Spec
 
 ID: Final = ApiKeyId("k1")

@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from commands.app import create_app
 from commands.subscription import bodies
 from commands.subscription.problems import PROBLEMS
-from infra.permissions import Principal
+from infra.access.permissions import Principal
+from infra.access.tokens import Tokens
 from infra.settings import Settings
-from infra.tokens import Tokens
 
 BODIES = [
     one

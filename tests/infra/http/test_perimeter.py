@@ -20,14 +20,14 @@ from cryptography.x509.oid import NameOID
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import Response
 
-from infra import problems
-from infra.authentication import PROBLEMS, Unauthenticated
+from infra.access.authentication import PROBLEMS, Unauthenticated
 from infra.clock import utc_now
-from infra.declared import Public
-from infra.gate import Gate
-from infra.http_server import config_of
-from infra.perimeter import fence
-from infra.rate_limiting import count_caller
+from infra.http import problems
+from infra.http.declared import Public
+from infra.http.gate import Gate
+from infra.http.perimeter import fence
+from infra.http.rate_limiting import count_caller
+from infra.http.server import config_of
 from infra.settings import Settings
 
 PAGE = "https://www.example.com"

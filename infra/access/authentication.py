@@ -11,13 +11,13 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
-from infra.api_keys import PREFIX, ApiKeys
-from infra.declared import Bearing, Public
-from infra.permissions import Principal, Scope
-from infra.problems import ProblemKind, Problems, Refusal
-from infra.rate_limiting import RATE_LIMITED, RateLimited, count_caller
-from infra.revocations import Ended
-from infra.tokens import BadToken, Tokens
+from infra.access.api_keys import PREFIX, ApiKeys
+from infra.access.permissions import Principal, Scope
+from infra.access.revocations import Ended
+from infra.access.tokens import BadToken, Tokens
+from infra.http.declared import Bearing, Public
+from infra.http.problems import ProblemKind, Problems, Refusal
+from infra.http.rate_limiting import RATE_LIMITED, RateLimited, count_caller
 
 __all__ = ["BearerAuthentication", "Bearing", "Needs", "Public", "check_scope", "principal"]
 

@@ -15,11 +15,11 @@ import httpx
 import msgspec
 from prometheus_client import Counter
 
+from infra.access.jwks import usable_keys
+from infra.access.jws import Algorithm, BadToken, Jws, Times, VerifyingKey, check_audience, check_times
+from infra.access.permissions import Principal, Scope
 from infra.background import beside
 from infra.clock import Clock, utc_now
-from infra.jwks import usable_keys
-from infra.jws import Algorithm, BadToken, Jws, Times, VerifyingKey, check_audience, check_times
-from infra.permissions import Principal, Scope
 from infra.settings import Settings, SettingsRefused
 from infra.telemetry import log
 

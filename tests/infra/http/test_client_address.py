@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from events.envelope import UNKNOWN_ADDRESS
-from infra.client_address import Proxies
+from infra.http.client_address import Proxies
 
 PROXIES = ("10.0.0.0/8", "fd00::/8")
 

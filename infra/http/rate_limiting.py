@@ -1,6 +1,6 @@
 """Limits the requests that an API takes: per client address, and per principal or playback session once it is verified.
 
-Middleware around everything finds a request's class and counts its address; infra/authentication.py counts the
+Middleware around everything finds a request's class and counts its address; infra/access/authentication.py counts the
 principal, and the ingest path its session. The perimeter puts RateLimit-Policy and RateLimit on the reply
 (draft-ietf-httpapi-ratelimit-headers-10).
 """
@@ -12,9 +12,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.client_address import client_address, is_within
-from infra.problems import Problem, ProblemKind, Refusal, response_of
-from infra.rate_limits import Limiter, Quota, Verdict
+from infra.http.client_address import client_address, is_within
+from infra.http.problems import Problem, ProblemKind, Refusal, response_of
+from infra.http.rate_limits import Limiter, Quota, Verdict
 from infra.settings import Settings
 
 KEY: Final = "playhead.rates"

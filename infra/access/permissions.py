@@ -1,6 +1,7 @@
 """What may be done, by whom: the scopes that routes ask for, and those that come with being a viewer or with a role.
 
-One table for both APIs; a route names its scope by infra.authentication.Needs, and an access token carries its own.
+One table for both APIs; a route names its scope by Needs (infra/access/authentication.py), and an access token carries
+its own.
 """
 
 from collections.abc import Iterable

@@ -8,13 +8,13 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.client_address import KEY, Proxies
 from infra.clock import epoch_s
-from infra.cors import Cors, RawHeaders
-from infra.problems import Problem, ProblemKind, response_of
-from infra.rate_limiting import RateLimits, headers_of
-from infra.rate_limits import Limiter
-from infra.request_bounds import RequestBounds
+from infra.http.client_address import KEY, Proxies
+from infra.http.cors import Cors, RawHeaders
+from infra.http.problems import Problem, ProblemKind, response_of
+from infra.http.rate_limiting import RateLimits, headers_of
+from infra.http.rate_limits import Limiter
+from infra.http.request_bounds import RequestBounds
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware
 

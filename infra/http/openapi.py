@@ -7,13 +7,13 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from infra.access_table import access_table
-from infra.api_page import POLICY, page_of
-from infra.authentication import Needs
-from infra.declared import Declared, Public
-from infra.problems import BODY_TOO_SLOW, MEDIA_TYPE, TYPE_BASE, ProblemKind
-from infra.rate_limiting import RATE_LIMITED
-from infra.request_bounds import HEADERS_TOO_LARGE, TIMED_OUT
+from infra.access.authentication import Needs
+from infra.http.access_table import access_table
+from infra.http.api_page import POLICY, page_of
+from infra.http.declared import Declared, Public
+from infra.http.problems import BODY_TOO_SLOW, MEDIA_TYPE, TYPE_BASE, ProblemKind
+from infra.http.rate_limiting import RATE_LIMITED
+from infra.http.request_bounds import HEADERS_TOO_LARGE, TIMED_OUT
 
 Responses = dict[int | str, dict[str, Any]]  # FastAPI's own type for `responses=`
 

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from infra import redis as redis_client
 from infra.background import beside
-from infra.rate_limits import Key, Limiter, Sent
+from infra.http.rate_limits import Key, Limiter, Sent
 from infra.redis import Redis
 from infra.settings import Settings
 from infra.telemetry import log

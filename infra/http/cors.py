@@ -7,8 +7,8 @@ from typing import Final
 
 from starlette.types import Scope
 
+from infra.http.problems import Problem, ProblemKind, response_of
 from infra.positions import HEADER as POSITION_HEADER
-from infra.problems import Problem, ProblemKind, response_of
 from infra.settings import Settings
 from infra.telemetry import CORRELATION_HEADER
 

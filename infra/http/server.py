@@ -9,7 +9,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from infra.http_protocol import protocol_of
+from infra.http.protocol import protocol_of
 from infra.settings import Settings
 from infra.telemetry import configure_logs
 
@@ -38,7 +38,7 @@ def config_of(app: Starlette, settings: Settings, *, port: int) -> uvicorn.Confi
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # infra/client_address.py believes them, from trusted proxies alone
+        proxy_headers=False,  # infra/http/client_address.py believes them, from trusted proxies alone
         backlog=settings.http_backlog,
         limit_concurrency=HARD_LIMIT_FACTOR * settings.http_max_concurrency,
         timeout_keep_alive=settings.http_keep_alive_s,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.rate_limits import Limiter, Quota
+from infra.http.rate_limits import Limiter, Quota
 
 TEN = Quota("ten", 10, 60)
 WHO = (TEN, "someone")

@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from infra.access.issuers import IssuersInvalid
+from infra.access.permissions import Principal, Scope
+from infra.access.tokens import BadToken, Tokens
 from infra.clock import utc_now
-from infra.issuers import IssuersInvalid
-from infra.permissions import Principal, Scope
 from infra.settings import Settings
-from infra.tokens import BadToken, Tokens
 from tests.serving import serving
 
 PrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
-from infra.authentication import Needs
-from infra.declared import Bearing, Declared, Public
+from infra.access.authentication import Needs
+from infra.http.declared import Bearing, Declared, Public
 
 Access = Needs | Public | Bearing
 

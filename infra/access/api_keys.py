@@ -18,13 +18,13 @@ from typing import Final, NamedTuple
 import asyncpg
 from cachetools import LRUCache
 
+from infra.access.permissions import Principal, Scope
+from infra.access.tokens import BadToken
 from infra.clock import Clock, monotonic_s, utc_now
-from infra.permissions import Principal, Scope
+from infra.http.problems import Refusal
 from infra.postgres import Pool
-from infra.problems import Refusal
 from infra.settings import Settings
 from infra.telemetry import log
-from infra.tokens import BadToken
 
 PREFIX: Final = "phk_"
 """What scanners for leaked secrets look for."""

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from infra.jws import Algorithm, VerifyingKey
+from infra.access.jws import Algorithm, VerifyingKey
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {"Ed25519": "EdDSA", "P-256": "ES256", "RSA": "RS256"}
 RSA_LEAST_BITS: Final = 2048

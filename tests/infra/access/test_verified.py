@@ -1,6 +1,6 @@
 """What is remembered of verified tokens: no tokens, not too many, and those that are asked for."""
 
-from infra.verified import DIGEST_BYTES, Verified, VerifiedTokens, digest_of
+from infra.access.verified import DIGEST_BYTES, Verified, VerifiedTokens, digest_of
 
 ONE = Verified("one", 1.0)
 

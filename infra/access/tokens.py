@@ -1,7 +1,7 @@
 """Tokens: access tokens (who calls), playback tokens (whose session a report is for), refresh tokens (which sign-in).
 
 Access tokens are RFC 9068 JWTs, signed with Ed25519 so that others can verify them by /.well-known/jwks.json. Playback
-tokens are JWTs and refresh tokens numbered MACs, both under HMAC keys that never leave. Which key: infra/keyring.py.
+tokens are JWTs and refresh tokens numbered MACs, both under HMAC keys that never leave. Which key: keyring.py.
 """
 
 import hmac
@@ -13,14 +13,14 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from infra.access.issuers import TrustedIssuers
+from infra.access.jws import BadToken, Jws, Times, check_audience, check_times
+from infra.access.keyring import ACCESS, INTERNAL, Keyring, public_jwk
+from infra.access.permissions import Principal, Scope
+from infra.access.verified import Verified, VerifiedTokens, digest_of
 from infra.clock import Clock, utc_now
 from infra.ids import new_id
-from infra.issuers import TrustedIssuers
-from infra.jws import BadToken, Jws, Times, check_audience, check_times
-from infra.keyring import ACCESS, INTERNAL, Keyring, public_jwk
-from infra.permissions import Principal, Scope
 from infra.settings import KIB, Settings
-from infra.verified import Verified, VerifiedTokens, digest_of
 
 __all__ = ["ACCESS_AUDIENCE", "BadToken", "Keys", "Tokens"]
 

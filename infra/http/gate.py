@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.access_table import access_table
-from infra.authentication import Needs
+from infra.access.authentication import Needs
+from infra.http.access_table import access_table
 
 
 class Gate:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.problems import BODY_TOO_SLOW, Problem, ProblemKind, response_of
+from infra.http.problems import BODY_TOO_SLOW, Problem, ProblemKind, response_of
 from infra.settings import Settings
 
 HEADERS_TOO_LARGE: Final = ProblemKind(431, "headers-too-large", "The request's headers are larger than is taken")

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.playback import SessionSnapshot
+from infra.access.keyring import public_jwk
+from infra.access.permissions import Principal, Scope
+from infra.access.tokens import ACCESS_AUDIENCE, BadToken, Tokens
 from infra.cursors import Cursors
-from infra.keyring import public_jwk
-from infra.permissions import Principal, Scope
 from infra.settings import Settings
-from infra.tokens import ACCESS_AUDIENCE, BadToken, Tokens
 from tests.builders import session
 
 VIEWER = Principal(

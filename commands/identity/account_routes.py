@@ -10,7 +10,6 @@ from pydantic import ConfigDict
 
 from commands.access import NotYourAccount, OwnAccount
 from commands.fields import Body
-from commands.identity import email_texts as texts
 from commands.identity import refusals as r
 from commands.identity.account_credentials import (
     by_account,
@@ -19,7 +18,8 @@ from commands.identity.account_credentials import (
 )
 from commands.identity.addresses import deliverable
 from commands.identity.commands import ChangePassword, WithdrawAccount
-from commands.identity.email_outbox import post
+from commands.identity.emails import texts
+from commands.identity.emails.outbox import post
 from commands.identity.one_time_tokens import Purpose, drop
 from commands.identity.passwords import PasswordText
 from commands.identity.pins import check_password, was_handled

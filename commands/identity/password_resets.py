@@ -7,13 +7,13 @@ from pydantic import ConfigDict
 
 from commands.dependencies import ClientAddress
 from commands.fields import Body
-from commands.identity import email_texts as texts
 from commands.identity import refusals as r
 from commands.identity.account_credentials import by_account, by_email, set_password
 from commands.identity.addresses import Email, deliverable, index_of
 from commands.identity.commands import ChangePassword
-from commands.identity.email_limits import may_be_written_to
-from commands.identity.email_outbox import post
+from commands.identity.emails import texts
+from commands.identity.emails.limits import may_be_written_to
+from commands.identity.emails.outbox import post
 from commands.identity.one_time_tokens import Kept, Purpose, TokenText, consume, drop, find, invalid, keep, new_token
 from commands.identity.passwords import PasswordText
 from commands.identity.problems import refused_by

@@ -3,8 +3,8 @@
 from typing import Final
 
 from commands import errors
-from commands.identity import oauth_refusals
 from commands.identity import refusals as r
+from commands.identity.oauth import refusals as oauth_refusals
 from infra.http.openapi import Responses
 from infra.http.problems import ProblemKind, Problems
 

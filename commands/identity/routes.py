@@ -8,10 +8,8 @@ from fastapi import APIRouter, FastAPI
 from commands.identity import (
     account_routes,
     api_key_routes,
-    device_code_routes,
     device_routes,
     email_changes,
-    oauth_routes,
     password_resets,
     profile_routes,
     registrations,
@@ -19,8 +17,10 @@ from commands.identity import (
     sign_in_routes,
     staff_routes,
 )
-from commands.identity.email_outbox import Outbox
-from commands.identity.email_rounds import OutboxRounds
+from commands.identity.emails.outbox import Outbox
+from commands.identity.emails.rounds import OutboxRounds
+from commands.identity.oauth import device_code_routes
+from commands.identity.oauth import routes as oauth_routes
 from commands.identity.passwords import Passwords
 from commands.identity.throttling import Throttle
 from infra import redis

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from commands.identity.email_outbox import Clearing, Outbox, post
-from commands.identity.email_rounds import OutboxRounds
+from commands.identity.emails.outbox import Clearing, Outbox, post
+from commands.identity.emails.rounds import OutboxRounds
 from infra.clock import utc_now
 from infra.ids import new_id, new_secret
 from infra.mail.mailer import Letter, MailNotSent, MailRefused

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Response
 from commands.app import create_app
 from commands.handling import Handling, Terms
 from commands.identity.commands import RegisterAccount, RemoveDevice, SignOut
-from commands.identity.device_codes import LETTERS
+from commands.identity.oauth.device_codes import LETTERS
 from commands.identity.requests import Desk
 from commands.identity.signing_in import DeviceToSignIn, sign_in
 from events.envelope import Context

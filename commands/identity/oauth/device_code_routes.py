@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from commands.access import NotYourAccount
 from commands.fields import Body, Id
 from commands.identity import refusals as r
-from commands.identity.device_codes import approve, deny
-from commands.identity.oauth_refusals import DeviceCodeUnknown
+from commands.identity.oauth.device_codes import approve, deny
+from commands.identity.oauth.refusals import DeviceCodeUnknown
 from commands.identity.problems import refused_by
 from commands.identity.requests import At
 from events.types import DeviceId

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from commands.identity.email_outbox import Clearing, Outbox
+from commands.identity.emails.outbox import Clearing, Outbox
 from infra.clock import Clock, utc_now
 from infra.settings import Settings
 from infra.telemetry import log

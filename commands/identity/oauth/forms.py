@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 
-from commands.identity.oauth_refusals import OAuthRequestInvalid
+from commands.identity.oauth.refusals import OAuthRequestInvalid
 
 MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 PARAMETERS_MAX: Final = 32

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from commands.dependencies import Resources, resources
-from commands.identity import oauth_refusals as r
-from commands.identity.device_codes import Waiting, begin, collect
-from commands.identity.oauth_forms import Form, documented, required
-from commands.identity.oauth_refresh import end, refresh
+from commands.identity.oauth import refusals as r
+from commands.identity.oauth.device_codes import Waiting, begin, collect
+from commands.identity.oauth.forms import Form, documented, required
+from commands.identity.oauth.refresh import end, refresh
 from commands.identity.problems import refused_by
 from commands.identity.requests import AtDoor
 from commands.identity.signing_in import DeviceToSignIn, TokensReply

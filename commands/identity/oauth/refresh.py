@@ -10,7 +10,7 @@ import msgspec
 
 from commands.identity.access_tables import principal_of
 from commands.identity.commands import SignOut
-from commands.identity.oauth_refusals import GrantInvalid, ScopeInvalid
+from commands.identity.oauth.refusals import GrantInvalid, ScopeInvalid
 from commands.identity.refusals import AccountIsWithdrawn, AccountUnknown
 from commands.identity.requests import Desk
 from commands.identity.signing_in import TokensReply, reply_for

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from commands.identity.oauth_refusals import (
+from commands.identity.oauth.refusals import (
     AuthorizationPending,
     DeviceCodeExpired,
     DeviceCodeUnknown,

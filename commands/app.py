@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     pool = await connect_pool(settings, role=Role.COMMANDS)
     publisher = Publisher(settings)
-    client = redis.connect(settings)
+    client = redis.connect(settings, is_timed=False)
     await publisher.start()
     app.state.resources = Resources(
         settings=settings,

@@ -15,11 +15,13 @@ from infra.settings import Settings
 Redis: TypeAlias = "redis.asyncio.Redis"
 
 
-def connect(settings: Settings) -> Redis:
-    """A client that fails within the query timeout and does not retry by itself: its callers know what to do then."""
+def connect(settings: Settings, *, is_timed: bool = True) -> Redis:
+    """A client that fails within the query timeout and does not retry by itself: its callers know what to do then. One
+    that is not timed leaves it to them to bound what they ask together; the client times each reply of a pipeline.
+    """
     return redis.asyncio.Redis.from_url(
         settings.redis_url,
-        socket_timeout=settings.query_timeout_s,
+        socket_timeout=settings.query_timeout_s if is_timed else None,
         socket_connect_timeout=settings.query_timeout_s,
         retry=Retry(NoBackoff(), 0),
         protocol=3,

@@ -28,8 +28,8 @@ class _Renewal:
 
 
 class Leases:
-    """The leases of all sessions. Renewals share a pipeline: they wait for each other as long as events do for the
-    next batch to Kafka, which every report waits for anyway.
+    """The leases of all sessions, by a client that is not timed. Renewals share a pipeline: they wait for each other as
+    long as events do for the next batch to Kafka, which every report waits for anyway.
     """
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -38,6 +38,7 @@ class Leases:
         self._ttl_ms = settings.playback_token_ttl_s * 1000
         self._pipeline_max = settings.redis_pipeline_max_reads
         self._linger_s = settings.produce_linger_ms / 1000
+        self._timeout_s = settings.query_timeout_s
         self._start = redis.register_script((LUA / "start.lua").read_text())
         self._renew = redis.register_script((LUA / "renew.lua").read_text())
         self._waiting: list[_Renewal] = []
@@ -46,7 +47,8 @@ class Leases:
     async def claim(self, session_id: SessionId, profile_id: ProfileId) -> str:
         """CLAIMED for a new session, else the state that it is in: "starting", "started" or "ended"."""
         try:
-            state = await self._start(keys=[_key(session_id)], args=[profile_id, self._lease_ms, self._ttl_ms])
+            async with asyncio.timeout(self._timeout_s):
+                state = await self._start(keys=[_key(session_id)], args=[profile_id, self._lease_ms, self._ttl_ms])
         except (RedisError, OSError) as error:
             _failed_open(error, 1)
             return CLAIMED
@@ -63,7 +65,8 @@ class Leases:
     async def known(self, session_id: SessionId) -> bool:
         """Whether a session was started under this id and is not long gone."""
         try:
-            return bool(await self._redis.exists(_key(session_id)))
+            async with asyncio.timeout(self._timeout_s):
+                return bool(await self._redis.exists(_key(session_id)))
         except (RedisError, OSError) as error:
             _failed_open(error, 1)
             return True
@@ -86,15 +89,19 @@ class Leases:
 
     async def _renew_all(self, batch: list[_Renewal]) -> list[int | None]:
         try:
-            try:
-                replies = await self._run_renewals(batch)
-            except NoScriptError:  # the first time, and after Redis was restarted
-                await self._redis.script_load(self._renew.script)
-                replies = await self._run_renewals(batch)
+            async with asyncio.timeout(self._timeout_s):
+                replies = await self._load_and_run(batch)
         except (RedisError, OSError) as error:
             _failed_open(error, len(batch))
             return [None] * len(batch)
         return [int(reply) for reply in replies]
+
+    async def _load_and_run(self, batch: list[_Renewal]) -> list[bytes]:
+        try:
+            return await self._run_renewals(batch)
+        except NoScriptError:  # the first time, and after Redis was restarted
+            await self._redis.script_load(self._renew.script)
+            return await self._run_renewals(batch)
 
     async def _run_renewals(self, batch: list[_Renewal]) -> list[bytes]:
         # Not through the script object, which asks Redis before every pipeline whether it has the script.
@@ -107,7 +114,7 @@ class Leases:
 
     async def _set_state(self, session_id: SessionId, state: str) -> None:
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with asyncio.timeout(self._timeout_s), self._redis.pipeline(transaction=False) as pipeline:
                 pipeline.hset(_key(session_id), "state", state)
                 pipeline.pexpire(_key(session_id), self._ttl_ms)
                 await pipeline.execute()

@@ -7,6 +7,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from infra.http.deadlines import NEVER, Deadlines
 from infra.settings import Settings
 
 TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -21,17 +22,18 @@ class BoundedProtocol(HttpToolsProtocol):
     head_max_bytes = 0
     head_timeout_s = 0.0
     body_timeout_s = 0.0
+    deadlines: Deadlines
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A client connected."""
         super().connection_made(transport)
         self._head_bytes: int | None = 0  # None: what is received now is no head
-        self._timer: asyncio.TimerHandle | None = None
-        self._wait(self.head_timeout_s)
+        self.ends_s = self.loop.time() + self.head_timeout_s
+        self.deadlines.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
-        self._rest()
+        self.deadlines.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -46,27 +48,23 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._head_bytes = 0
-        self._wait(self.head_timeout_s)
+        self.ends_s = self.loop.time() + self.head_timeout_s
 
     def on_headers_complete(self) -> None:
         """Its head is whole."""
         self._head_bytes = None
-        self._wait(self.body_timeout_s)
+        self.ends_s = self.loop.time() + self.body_timeout_s
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """It is whole."""
-        self._rest()
+        self.ends_s = NEVER
         super().on_message_complete()
 
-    def _wait(self, timeout_s: float) -> None:
-        self._rest()
-        self._timer = self.loop.call_later(timeout_s, self._hang_up, TOO_SLOW)
-
-    def _rest(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def overdue(self) -> None:
+        """What it sends is too slow."""
+        self.ends_s = NEVER
+        self._hang_up(TOO_SLOW)
 
     def _hang_up(self, reply: bytes) -> None:
         if not self.transport.is_closing():
@@ -81,5 +79,6 @@ def protocol_of(settings: Settings) -> type[BoundedProtocol]:
         "head_max_bytes": 2 * settings.http_headers_max_bytes,  # on the wire; the app counts what it means
         "head_timeout_s": settings.http_headers_timeout_s,
         "body_timeout_s": settings.request_body_timeout_s + PATIENCE_S,
+        "deadlines": Deadlines(settings.http_headers_timeout_s),
     }
     return type("ConfiguredProtocol", (BoundedProtocol,), bounds)

@@ -8,9 +8,11 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 SecondsClock = Callable[[], float]
+TOLD_IN: Final = 50
+"""In how many parts a process tells the others of a quota that it admits: who is far from a limit costs no round."""
 
 
 @dataclass(frozen=True, eq=False)  # one object each, so that looking a key up is quick
@@ -24,10 +26,13 @@ class Quota:
     """As RateLimit-Policy writes it."""
     left: bytes = b""
     """As RateLimit writes it, with the numbers of a verdict."""
+    told_each: int = 1
+    """How many requests a process admits before it tells the others."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "policy", f'"{self.name}";q={self.most};w={self.window_s}'.encode())
         object.__setattr__(self, "left", f'"{self.name}";r=%d;t=%d'.encode())
+        object.__setattr__(self, "told_each", max(1, self.most // TOLD_IN))
 
     @classmethod
     def of(cls, name: str, setting: str) -> "Quota":
@@ -100,9 +105,9 @@ class Limiter:
         if used + 1 > quota.most:
             return Verdict(quota, False, 0, reset_s, _wait_s(quota, window, since_s))
         window.count += 1
-        if not window.unsent:
-            self._touched.append(key)
         window.unsent += 1
+        if window.unsent == quota.told_each:
+            self._touched.append(key)
         return Verdict(quota, True, int(quota.most - used - 1), reset_s, 0)
 
     def untold(self) -> Sent:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from infra.http.deadlines import NEVER, Deadlines
 from infra.http.problems import BODY_TOO_SLOW, Problem, ProblemKind, response_of
 from infra.settings import Settings
 
@@ -32,6 +33,7 @@ class RequestBounds:
         self._body_max_bytes = settings.request_max_bytes
         self._body_timeout_s = settings.request_body_timeout_s
         self._timeout_s = settings.request_timeout_s
+        self._deadlines = Deadlines(min(self._body_timeout_s, self._timeout_s))
         self._again = {"Retry-After": str(settings.retry_after_s)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +65,7 @@ class RequestBounds:
 
         body = _Body(scope, receive, self._body_max_bytes)
         limit = _Limit(body, self._body_timeout_s, self._timeout_s)
+        self._deadlines.add(limit)
         try:
             await self._app(scope, body, send_noting)
         except asyncio.CancelledError:
@@ -72,7 +75,7 @@ class RequestBounds:
                 raise TimeoutError("a reply was cut off") from None
             await self._late(scope, body)(scope, receive, send)
         finally:
-            limit.lift()
+            self._deadlines.discard(limit)
 
     def _late(self, scope: Scope, body: "_Body") -> Response:
         if body.is_awaited:
@@ -84,37 +87,33 @@ class RequestBounds:
 
 class _Limit:
     """Cancels the request when its time is over: while its body is awaited that is sooner. What asyncio.timeout() does,
-    with one timer for both, at a third of the cost, since every report pays it.
+    at a tenth of the cost.
     """
 
-    __slots__ = ("_body", "_ends_s", "_is_over", "_loop", "_task", "_timer")
+    __slots__ = ("_body", "_is_over", "_last_s", "_task", "ends_s")
 
     def __init__(self, body: "_Body", body_timeout_s: float, timeout_s: float) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self._body = body
-        self._loop = asyncio.get_running_loop()
         self._is_over = False
-        now_s = self._loop.time()
-        self._ends_s = now_s + timeout_s
-        first_s = min(body_timeout_s, timeout_s) if body.is_awaited else timeout_s
-        self._timer = self._loop.call_at(now_s + first_s, self._ring)
+        now_s = task.get_loop().time()
+        self._last_s = now_s + timeout_s
+        self.ends_s = now_s + min(body_timeout_s, timeout_s) if body.is_awaited else self._last_s
 
     def is_ours(self) -> bool:
         """Whether the request was cancelled because its time was over, and for nothing else."""
         return self._is_over and self._task.uncancel() == 0
 
-    def lift(self) -> None:
-        """The request is over."""
-        self._timer.cancel()
-
-    def _ring(self) -> None:
-        if self._body.is_awaited or self._loop.time() >= self._ends_s:
+    def overdue(self) -> None:
+        """End it, unless its body has come and all that it may take is not over."""
+        if self._body.is_awaited or self.ends_s == self._last_s:
             self._is_over = True
+            self.ends_s = NEVER
             self._task.cancel()
         else:
-            self._timer = self._loop.call_at(self._ends_s, self._ring)
+            self.ends_s = self._last_s
 
 
 class _Body:

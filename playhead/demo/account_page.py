@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from playhead.console import out, say
-from playhead.demo.accounts import Invoice
+from playhead.demo.money.accounts import Invoice
 
 
 def show_account(path: str, page: Mapping[str, Any]) -> None:

@@ -10,13 +10,13 @@ from rich.table import Table
 from infra.settings import MIB, Settings
 from playhead.console import out, say
 from playhead.demo.api import Api
-from playhead.demo.cast import Cast
 from playhead.demo.comparison import MOST_SHOWN, Compared
-from playhead.demo.freshness import GIVEN_UP_S, Freshness
 from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
 from playhead.demo.ledger import AcknowledgedSession, Ledger
-from playhead.demo.reference import Rules
-from playhead.demo.subscriber import Subscriptions
+from playhead.demo.money.subscriber import Subscriptions
+from playhead.demo.people.cast import Cast
+from playhead.demo.watching.freshness import GIVEN_UP_S, Freshness
+from playhead.demo.watching.reference import Rules
 from playhead.fake_webhooks import Delivery
 from playhead.processes import COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from playhead.demo.ledger import Ledger
-from playhead.demo.reference import Rules, Shown, continue_watching
+from playhead.demo.watching.reference import Rules, Shown, continue_watching
 
 Expected = TypeVar("Expected")
 MOST_SHOWN: Final = 10

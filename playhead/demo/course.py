@@ -12,23 +12,23 @@ from infra.clock import monotonic_s, utc_now
 from playhead.console import say
 from playhead.demo import account_page, closing
 from playhead.demo.api import Api
-from playhead.demo.evening_clock import EveningClock
-from playhead.demo.films import MINUTE_MS
-from playhead.demo.freshness import Freshness
 from playhead.demo.gauges import Sampler
 from playhead.demo.held import Held
 from playhead.demo.house import House, open_house
-from playhead.demo.identities import Identities
-from playhead.demo.parts import part_of
-from playhead.demo.people import Person
-from playhead.demo.player import Living, Viewer
+from playhead.demo.money.parts import part_of
+from playhead.demo.money.settlement import Settlement
+from playhead.demo.money.subscriber import Subscriber
+from playhead.demo.people.identities import Identities
+from playhead.demo.people.person import Person
+from playhead.demo.people.walls import Walls
 from playhead.demo.reckoning import CATCH_UP_WITHIN_S, Reckoning
-from playhead.demo.reference import Rules
 from playhead.demo.screen import Playing, show
-from playhead.demo.script import Script
-from playhead.demo.settlement import Settlement
-from playhead.demo.subscriber import Subscriber
-from playhead.demo.walls import Walls
+from playhead.demo.watching.evening_clock import EveningClock
+from playhead.demo.watching.films import MINUTE_MS
+from playhead.demo.watching.freshness import Freshness
+from playhead.demo.watching.player import Living, Viewer
+from playhead.demo.watching.reference import Rules
+from playhead.demo.watching.script import Script
 from playhead.processes import Fleet, projections_of
 
 SHORTEST_MS: Final = 60 * MINUTE_MS

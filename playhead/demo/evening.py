@@ -13,7 +13,7 @@ from playhead.console import fail, say
 from playhead.demo import closing
 from playhead.demo.api import NotTaken, Refused, connect
 from playhead.demo.course import Course, Ended, Plan
-from playhead.demo.doors import show_doors
+from playhead.demo.people.doors import show_doors
 from playhead.demo.publishing import PublishingRefused
 from playhead.demo.stage import StageTaken, stage
 from playhead.processes import Fleet, ProcessFailed

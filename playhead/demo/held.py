@@ -14,8 +14,8 @@ from infra.postgres import Role, connect_pool
 from infra.settings import Settings
 from playhead.demo.api import PAGE_ROWS, Api
 from playhead.demo.comparison import HistoryRow, SessionRow
-from playhead.demo.reference import Shown
-from playhead.demo.signing import SignIn
+from playhead.demo.people.signing import SignIn
+from playhead.demo.watching.reference import Shown
 
 READ_TOGETHER: Final = 32
 SESSIONS: Final = """

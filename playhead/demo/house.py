@@ -6,22 +6,22 @@ import aiohttp
 
 from infra.ids import new_id
 from playhead.console import say
-from playhead.demo.accounts import Accounts
 from playhead.demo.api import Api
-from playhead.demo.arriving import arrive
-from playhead.demo.cast import Cast
-from playhead.demo.director import Director
-from playhead.demo.films import FILMS
 from playhead.demo.ledger import Ledger
-from playhead.demo.mailbox import Mailbox
+from playhead.demo.money.accounts import Accounts
+from playhead.demo.money.director import Director
+from playhead.demo.money.selling import Counter
+from playhead.demo.money.subscriber import Subscriptions
+from playhead.demo.people.arriving import arrive
+from playhead.demo.people.cast import Cast
+from playhead.demo.people.mailbox import Mailbox
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn
+from playhead.demo.people.staff import Staff, hire
+from playhead.demo.people.ways_in import Door
 from playhead.demo.publishing import Catalog
-from playhead.demo.register import Register
-from playhead.demo.selling import Counter
-from playhead.demo.signing import SignIn
-from playhead.demo.sitting import Title
-from playhead.demo.staff import Staff, hire
-from playhead.demo.subscriber import Subscriptions
-from playhead.demo.ways_in import Door
+from playhead.demo.watching.films import FILMS
+from playhead.demo.watching.sitting import Title
 from playhead.processes import COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from infra.positions import Position
-from playhead.demo.sitting import Device, Moment, Title
+from playhead.demo.watching.sitting import Device, Moment, Title
 
 
 @dataclass

@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from playhead.demo.api import Api
-from playhead.demo.films import FILMS, SEASONS, SERIES
-from playhead.demo.register import Register
-from playhead.demo.signing import SignIn
-from playhead.demo.sitting import Title
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn
+from playhead.demo.watching.films import FILMS, SEASONS, SERIES
+from playhead.demo.watching.sitting import Title
 
 CREATED: Final = 201
 OK: Final = 200

@@ -16,7 +16,7 @@ from playhead.demo.comparison import (
 from playhead.demo.held import Held, TitleRow
 from playhead.demo.ledger import Ledger
 from playhead.demo.publishing import Catalog
-from playhead.demo.reference import Rules
+from playhead.demo.watching.reference import Rules
 
 CATCH_UP_WITHIN_S: Final = 60.0
 QUERY: Final = "query API"

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from infra.settings import MIB
 from playhead.console import out, say
-from playhead.demo.evening_clock import EveningClock
-from playhead.demo.freshness import Freshness
 from playhead.demo.gauges import Gauges, ProcessGauge
 from playhead.demo.ledger import Ledger
-from playhead.demo.player import Viewer
+from playhead.demo.watching.evening_clock import EveningClock
+from playhead.demo.watching.freshness import Freshness
+from playhead.demo.watching.player import Viewer
 
 REFRESH_S: Final = 0.5
 LINE_EVERY_S: Final = 3.0

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from random import Random
 
-from playhead.demo.films import FILMS, MINUTE_MS, SEASONS
 from playhead.demo.ledger import AcknowledgedSession
-from playhead.demo.manners import Delivery, deliveries
-from playhead.demo.script import Script
-from playhead.demo.sitting import Device, Moment, Sitting, Title
+from playhead.demo.watching.films import FILMS, MINUTE_MS, SEASONS
+from playhead.demo.watching.manners import Delivery, deliveries
+from playhead.demo.watching.script import Script
+from playhead.demo.watching.sitting import Device, Moment, Sitting, Title
 
 HOUR_MS = 60 * MINUTE_MS
 TELEVISION = Device("tv", "tv", "Television")

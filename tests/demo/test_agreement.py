@@ -12,8 +12,8 @@ from events.playback import EVENT_OF, SessionSnapshot, TitleSnapshot
 from events.types import ProfileId, SeriesId, TitleId, TitleKind
 from infra.settings import Settings
 from playhead.demo.ledger import AcknowledgedSession
-from playhead.demo.reference import Rules, Shown, continue_watching
-from playhead.demo.sitting import Moment, Sitting, Title
+from playhead.demo.watching.reference import Rules, Shown, continue_watching
+from playhead.demo.watching.sitting import Moment, Sitting, Title
 from projections.app import thresholds
 from projections.playback.continue_watching import Bookmark, ContinueWatching
 from projections.views import Shelf

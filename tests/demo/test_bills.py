@@ -24,9 +24,9 @@ from events.subscription import CouponTerms, Offer, PlanLimits, PlanPrice, PlanV
 from events.types import AccountId, CouponCode, Money, OfferId, PlanId, PurchaseId, SubscriptionId, TitleId
 from infra.ids import new_id
 from infra.payments.rules import Rule
-from playhead.demo import tariff
-from playhead.demo.bills import Account, Bill, Entitled, Plan, expected
-from playhead.demo.parts import (
+from playhead.demo.money import tariff
+from playhead.demo.money.bills import Account, Bill, Entitled, Plan, expected
+from playhead.demo.money.parts import (
     PARTS,
     WELL,
     Cancel,

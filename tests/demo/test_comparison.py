@@ -10,8 +10,8 @@ from playhead.demo.comparison import (
     expected_timeline,
 )
 from playhead.demo.ledger import Ledger
-from playhead.demo.reference import Rules, Shown
-from playhead.demo.sitting import Moment, Title
+from playhead.demo.watching.reference import Rules, Shown
+from playhead.demo.watching.sitting import Moment, Title
 from tests.demo.evenings import session, watched
 
 RULES = Rules(60_000, 0.05, 0.9, 300_000)

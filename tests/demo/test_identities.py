@@ -9,10 +9,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from playhead.demo.api import Api, connect
-from playhead.demo.identities import Identities
 from playhead.demo.ledger import Ledger
-from playhead.demo.register import AccountRow, DeviceRow, ProfileRow, Register, SignInRow, StaffAction
-from playhead.demo.signing import SignIn
+from playhead.demo.people.identities import Identities
+from playhead.demo.people.register import AccountRow, DeviceRow, ProfileRow, Register, SignInRow, StaffAction
+from playhead.demo.people.signing import SignIn
 from tests.demo.test_signing import HOME, tokens
 
 BEGAN = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)

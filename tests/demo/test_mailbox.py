@@ -7,9 +7,9 @@ import pytest
 from infra.mail.files import FileMailer
 from infra.mail.mailer import Letter
 from infra.settings import Settings
-from playhead.demo import mailbox
 from playhead.demo.api import NotTaken
-from playhead.demo.mailbox import Mailbox
+from playhead.demo.people import mailbox
+from playhead.demo.people.mailbox import Mailbox
 
 FIRST, SECOND = "dG9rZW4tb25lLXRva2VuLW9uZQ", "dG9rZW4tdHdvLXRva2VuLXR3bw"
 

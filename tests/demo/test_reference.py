@@ -1,8 +1,8 @@
 """The reference model of continue watching, rule by rule, on cases that can be worked out by hand."""
 
 from playhead.demo.ledger import AcknowledgedSession
-from playhead.demo.reference import Rules, Shown, continue_watching, union_ms
-from playhead.demo.sitting import Moment, Title
+from playhead.demo.watching.reference import Rules, Shown, continue_watching, union_ms
+from playhead.demo.watching.sitting import Moment, Title
 from tests.demo.evenings import session, watched
 
 RULES = Rules(60_000, 0.05, 0.9, 300_000)

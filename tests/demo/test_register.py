@@ -7,8 +7,8 @@ import msgspec
 from infra.positions import Position
 from playhead.demo.api import Reply
 from playhead.demo.ledger import Ledger
-from playhead.demo.register import AccountRow, DeviceRow, Register, SignInRow, StaffAction
-from playhead.demo.signing import SignIn
+from playhead.demo.people.register import AccountRow, DeviceRow, Register, SignInRow, StaffAction
+from playhead.demo.people.signing import SignIn
 
 LAPTOP = DeviceRow("ada", "Laptop", "web")
 

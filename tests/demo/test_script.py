@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from playhead.demo.manners import deliveries
-from playhead.demo.sitting import Sitting
+from playhead.demo.watching.manners import deliveries
+from playhead.demo.watching.sitting import Sitting
 from tests.demo.evenings import HOUR_MS, sent, sittings
 
 VIEWERS = range(60)

@@ -7,20 +7,20 @@ import pytest
 
 from events.types import Money
 from infra.payments.provider import Charge, Refund
-from playhead.demo import settlement as settlements
-from playhead.demo.accounts import Accounts, HeldAccount, Invoice, Transaction, refund_key
 from playhead.demo.api import Api, Bearer
-from playhead.demo.bills import Bill, Entitled, Plan
 from playhead.demo.comparison import Compared
-from playhead.demo.director import Director
 from playhead.demo.ledger import Ledger
-from playhead.demo.parts import WELL, Part, Subscribe
-from playhead.demo.parts import Refund as GiveBack
-from playhead.demo.register import Register
-from playhead.demo.selling import Counter
-from playhead.demo.settlement import Settlement
-from playhead.demo.signing import SignIn
-from playhead.demo.subscriber import Subscriptions
+from playhead.demo.money import settlement as settlements
+from playhead.demo.money.accounts import Accounts, HeldAccount, Invoice, Transaction, refund_key
+from playhead.demo.money.bills import Bill, Entitled, Plan
+from playhead.demo.money.director import Director
+from playhead.demo.money.parts import WELL, Part, Subscribe
+from playhead.demo.money.parts import Refund as GiveBack
+from playhead.demo.money.selling import Counter
+from playhead.demo.money.settlement import Settlement
+from playhead.demo.money.subscriber import Subscriptions
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn
 from playhead.fake_control import Booked, Deliveries, Everything
 from playhead.fake_webhooks import Delivery
 

@@ -10,15 +10,15 @@ import pytest
 from aiohttp import web
 
 from infra.settings import Settings
-from playhead.demo import ways_in
 from playhead.demo.api import Api, Refused
 from playhead.demo.ledger import Ledger
-from playhead.demo.mailbox import Mailbox
-from playhead.demo.people import Person, home_of
-from playhead.demo.register import Register
-from playhead.demo.script import PHONE, TELEVISION
-from playhead.demo.signing import SignIn
-from playhead.demo.ways_in import Credentials, Door, by_code, by_password
+from playhead.demo.people import ways_in
+from playhead.demo.people.mailbox import Mailbox
+from playhead.demo.people.person import Person, home_of
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn
+from playhead.demo.people.ways_in import Credentials, Door, by_code, by_password
+from playhead.demo.watching.script import PHONE, TELEVISION
 from tests.demo.answering import Busy
 
 HOME = "2001:db8::1"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from playhead.demo.staff import Member, _read, _write
+from playhead.demo.people.staff import Member, _read, _write
 
 ADA = {"editor": Member("editor@evening.example", "secret", "desk")}
 

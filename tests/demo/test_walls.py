@@ -8,18 +8,18 @@ import pytest
 from aiohttp import web
 
 from infra.settings import Settings
-from playhead.demo import walls
 from playhead.demo.api import Api, Reply
-from playhead.demo.evening_clock import EveningClock
 from playhead.demo.ledger import Ledger
-from playhead.demo.mailbox import Mailbox
-from playhead.demo.people import Person
-from playhead.demo.player import Living
-from playhead.demo.register import DeviceRow, Register
-from playhead.demo.script import BROWSER, PHONE
-from playhead.demo.signing import SignIn
-from playhead.demo.walls import Walls
-from playhead.demo.ways_in import Door
+from playhead.demo.people import walls
+from playhead.demo.people.mailbox import Mailbox
+from playhead.demo.people.person import Person
+from playhead.demo.people.register import DeviceRow, Register
+from playhead.demo.people.signing import SignIn
+from playhead.demo.people.walls import Walls
+from playhead.demo.people.ways_in import Door
+from playhead.demo.watching.evening_clock import EveningClock
+from playhead.demo.watching.player import Living
+from playhead.demo.watching.script import BROWSER, PHONE
 from tests.demo.answering import Busy
 from tests.demo.test_signing import HOME, tokens
 

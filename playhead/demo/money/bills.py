@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from infra.payments.rules import Rule
-from playhead.demo import tariff
-from playhead.demo.parts import (
+from playhead.demo.money import tariff
+from playhead.demo.money.parts import (
     Cancel,
     ChangePlan,
     MendCard,

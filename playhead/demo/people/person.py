@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from playhead.demo.api import Reply, Ticket
-from playhead.demo.register import ProfileRow
-from playhead.demo.signing import SignIn
-from playhead.demo.sitting import Device
-from playhead.demo.ways_in import CREATED, OK, Credentials, Door, by_code, by_mail, by_password, post
+from playhead.demo.people.register import ProfileRow
+from playhead.demo.people.signing import SignIn
+from playhead.demo.people.ways_in import CREATED, OK, Credentials, Door, by_code, by_mail, by_password, post
+from playhead.demo.watching.sitting import Device
 
 NAMES: Final = (
     *("Ada", "Bao", "Chloe", "Dilan", "Emeka", "Farah", "Goran", "Hana", "Iris", "Jun", "Kofi", "Lena", "Mina"),

@@ -10,12 +10,12 @@ from typing import Final, TypeVar
 from events.types import Money
 from infra.clock import monotonic_s
 from infra.payments.provider import Refund
-from playhead.demo.accounts import HeldAccount, Transaction, refund_key
 from playhead.demo.api import NotTaken
-from playhead.demo.bills import Bill
 from playhead.demo.comparison import Compared, Difference, compared
-from playhead.demo.subscriber import Subscriptions
-from playhead.demo.tariff import CURRENCIES
+from playhead.demo.money.accounts import HeldAccount, Transaction, refund_key
+from playhead.demo.money.bills import Bill
+from playhead.demo.money.subscriber import Subscriptions
+from playhead.demo.money.tariff import CURRENCIES
 from playhead.fake_control import Booked, Everything
 from playhead.fake_webhooks import Delivery
 

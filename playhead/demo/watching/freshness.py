@@ -7,11 +7,11 @@ from typing import Final
 
 from infra.clock import monotonic_s
 from playhead.demo.api import Api, Bearer, Reply
-from playhead.demo.evening_clock import EveningClock
-from playhead.demo.people import Person
-from playhead.demo.player import OK, Living, Viewer
-from playhead.demo.script import BROWSER
-from playhead.demo.sitting import Act, Leaving, Moment, Title
+from playhead.demo.people.person import Person
+from playhead.demo.watching.evening_clock import EveningClock
+from playhead.demo.watching.player import OK, Living, Viewer
+from playhead.demo.watching.script import BROWSER
+from playhead.demo.watching.sitting import Act, Leaving, Moment, Title
 
 INTERVAL_S: Final = 0.25
 POLL_S: Final = 0.005

@@ -20,10 +20,10 @@ from infra.access.permissions import Scope
 from infra.settings import Settings
 from playhead import staff_roles
 from playhead.demo.api import Refused
-from playhead.demo.register import AccountRow, StaffAction, action_key
-from playhead.demo.signing import SignIn
-from playhead.demo.sitting import Device
-from playhead.demo.ways_in import OK, Credentials, Door, by_mail, by_password, post
+from playhead.demo.people.register import AccountRow, StaffAction, action_key
+from playhead.demo.people.signing import SignIn
+from playhead.demo.people.ways_in import OK, Credentials, Door, by_mail, by_password, post
+from playhead.demo.watching.sitting import Device
 
 ROLES: Final = (Role.OPERATOR, Role.EDITOR, Role.BILLING)
 DESK: Final = Device("desk", "web", "Desk")

@@ -8,11 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from infra.clock import monotonic_s
-from playhead.demo.accounts import Accounts
 from playhead.demo.api import Api, Bearer, NotTaken, Reply
-from playhead.demo.bills import Account, expected
-from playhead.demo.director import Director
-from playhead.demo.parts import (
+from playhead.demo.money.accounts import Accounts
+from playhead.demo.money.bills import Account, expected
+from playhead.demo.money.director import Director
+from playhead.demo.money.parts import (
     WELL,
     Cancel,
     ChangePlan,
@@ -27,10 +27,10 @@ from playhead.demo.parts import (
     Subscribe,
     Uncancel,
 )
-from playhead.demo.people import Person
-from playhead.demo.register import Register
-from playhead.demo.selling import Counter
-from playhead.demo.signing import SignIn
+from playhead.demo.money.selling import Counter
+from playhead.demo.people.person import Person
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn
 
 TAKEN: Final = (200, 201, 202)
 COMES_WITHIN_S: Final = 45.0

@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from infra.clock import monotonic_s
 from playhead.console import out, say
-from playhead.demo.people import Person
-from playhead.demo.script import PHONE
+from playhead.demo.people.person import Person
+from playhead.demo.watching.script import PHONE
 
 TOGETHER: Final = 16
 """How many are on their way at a time; most of them wait for their mail."""

@@ -12,14 +12,14 @@ import msgspec
 
 from infra.clock import utc_now
 from playhead.demo.api import Api, Bearer, NotTaken, Refused, Reply, Ticket
-from playhead.demo.evening_clock import EveningClock
-from playhead.demo.films import MINUTE_MS
 from playhead.demo.ledger import AcknowledgedSession, Ledger
-from playhead.demo.manners import Delivery, clock_error_ms, counted, deliveries
-from playhead.demo.people import Person
-from playhead.demo.script import Script
-from playhead.demo.signing import SignIn
-from playhead.demo.sitting import Act, Device, Moment, Sitting
+from playhead.demo.people.person import Person
+from playhead.demo.people.signing import SignIn
+from playhead.demo.watching.evening_clock import EveningClock
+from playhead.demo.watching.films import MINUTE_MS
+from playhead.demo.watching.manners import Delivery, clock_error_ms, counted, deliveries
+from playhead.demo.watching.script import Script
+from playhead.demo.watching.sitting import Act, Device, Moment, Sitting
 
 GRANTED: Final = 201
 OK: Final = 200

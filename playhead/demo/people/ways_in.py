@@ -12,10 +12,10 @@ import msgspec
 
 from infra.ids import new_secret
 from playhead.demo.api import Api, Bearer, Refused, Reply, Ticket
-from playhead.demo.mailbox import Mailbox
-from playhead.demo.register import DeviceRow, Register
-from playhead.demo.signing import TOKEN_PATH, SignIn, post_form
-from playhead.demo.sitting import Device
+from playhead.demo.people.mailbox import Mailbox
+from playhead.demo.people.register import DeviceRow, Register
+from playhead.demo.people.signing import TOKEN_PATH, SignIn, post_form
+from playhead.demo.watching.sitting import Device
 
 OK: Final = 200
 CREATED: Final = 201

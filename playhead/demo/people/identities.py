@@ -10,8 +10,16 @@ from typing import Any, Final
 from infra.positions import Position
 from playhead.demo.api import Api, NotTaken
 from playhead.demo.comparison import Compared, compared
-from playhead.demo.register import AccountRow, DeviceRow, ProfileRow, Register, SignInRow, StaffAction, action_key
-from playhead.demo.signing import SignIn
+from playhead.demo.people.register import (
+    AccountRow,
+    DeviceRow,
+    ProfileRow,
+    Register,
+    SignInRow,
+    StaffAction,
+    action_key,
+)
+from playhead.demo.people.signing import SignIn
 
 TOGETHER: Final = 8
 QUERY: Final = "query API"

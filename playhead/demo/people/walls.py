@@ -12,17 +12,17 @@ from typing import Final
 from infra.clock import monotonic_s
 from infra.ids import new_secret
 from playhead.demo.api import Api, NotTaken, Refused, Reply, Ticket
-from playhead.demo.cast import Cast
-from playhead.demo.films import SECOND_MS
 from playhead.demo.ledger import AcknowledgedSession
-from playhead.demo.parts import Part, Subscribe
-from playhead.demo.people import Person
-from playhead.demo.player import OK, Living, Viewer
-from playhead.demo.register import Register
-from playhead.demo.script import BROWSER, PHONE, TELEVISION
-from playhead.demo.signing import SignIn, refresh
-from playhead.demo.sitting import Act, Device, Leaving, Moment, Title
-from playhead.demo.subscriber import Subscriber, Subscriptions
+from playhead.demo.money.parts import Part, Subscribe
+from playhead.demo.money.subscriber import Subscriber, Subscriptions
+from playhead.demo.people.cast import Cast
+from playhead.demo.people.person import Person
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn, refresh
+from playhead.demo.watching.films import SECOND_MS
+from playhead.demo.watching.player import OK, Living, Viewer
+from playhead.demo.watching.script import BROWSER, PHONE, TELEVISION
+from playhead.demo.watching.sitting import Act, Device, Leaving, Moment, Title
 
 TAKES_EFFECT_WITHIN_S: Final = 20.0
 """What ended is refused when the APIs have heard of it; a projection that was killed tells them late."""

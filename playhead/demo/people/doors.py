@@ -6,8 +6,8 @@ import msgspec
 
 from playhead.console import say
 from playhead.demo.house import House
-from playhead.demo.people import Person
-from playhead.demo.staff import DESK, Member
+from playhead.demo.people.person import Person
+from playhead.demo.people.staff import DESK, Member
 from playhead.processes import COMMANDS, Fleet
 
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from infra.clock import utc_now
-from playhead.demo import tariff
 from playhead.demo.api import Api
+from playhead.demo.money import tariff
+from playhead.demo.people.register import Register
+from playhead.demo.people.signing import SignIn
 from playhead.demo.publishing import CREATED, OK, PublishingRefused
-from playhead.demo.register import Register
-from playhead.demo.signing import SignIn
-from playhead.demo.sitting import Title
+from playhead.demo.watching.sitting import Title
 
 CONFLICT: Final = 409
 VALID: Final = timedelta(hours=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from playhead.demo.api import Reply
 from playhead.demo.ledger import Ledger
-from playhead.demo.signing import SignIn
+from playhead.demo.people.signing import SignIn
 
 
 @dataclass(frozen=True, slots=True)

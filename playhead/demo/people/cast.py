@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from playhead.demo.people import Person
-from playhead.demo.signing import SignIn
-from playhead.demo.ways_in import Door
+from playhead.demo.people.person import Person
+from playhead.demo.people.signing import SignIn
+from playhead.demo.people.ways_in import Door
 
 VIEWERS_FOR_EACH_SCENE: Final = 30
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 from random import Random
 from typing import Final
 
-from playhead.demo.films import MINUTE_MS, SECOND_MS
-from playhead.demo.sitting import Leaving, Moment, Sitting
+from playhead.demo.watching.films import MINUTE_MS, SECOND_MS
+from playhead.demo.watching.sitting import Leaving, Moment, Sitting
 
 REPORT_MOMENTS: Final = 6
 OPENING_REPORTS: Final = 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from infra.settings import Settings
 from playhead.demo.ledger import AcknowledgedSession
-from playhead.demo.sitting import Moment, Title
+from playhead.demo.watching.sitting import Moment, Title
 
 Intervals = list[tuple[int, int]]
 STANDING = frozenset({"paused", "buffering_started", "completed", "stopped"})

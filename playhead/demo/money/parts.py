@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from infra.payments.rules import Rule
-from playhead.demo.tariff import CURRENCIES
+from playhead.demo.money.tariff import CURRENCIES
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
-from playhead.demo.films import MINUTE_MS, SECOND_MS
-from playhead.demo.sitting import Act, Device, Leaving, Sitting, Title, sit
+from playhead.demo.watching.films import MINUTE_MS, SECOND_MS
+from playhead.demo.watching.sitting import Act, Device, Leaving, Sitting, Title, sit
 
 TELEVISION: Final = Device("living-room-tv", "tv", "Living room")
 PHONE: Final = Device("phone", "phone", "Phone")

@@ -9,7 +9,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from playhead.demo.films import MINUTE_MS, SECOND_MS
+from playhead.demo.watching.films import MINUTE_MS, SECOND_MS
 
 HEARTBEAT_MS: Final = 10 * SECOND_MS
 SETTLED_MS: Final = 90 * SECOND_MS

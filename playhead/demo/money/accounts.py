@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from infra.positions import Position
 from playhead.demo.api import Api, Bearer, NotTaken
-from playhead.demo.bills import Account, Bill, Entitled, Plan
+from playhead.demo.money.bills import Account, Bill, Entitled, Plan
 
 OK: Final = 200
 NOT_FOUND: Final = 404

@@ -1,0 +1,1 @@
+"""Who pays for what: plans, payments, and what must have become of every account."""

@@ -19,6 +19,7 @@ from events.identity import Device, SignInMethod
 from events.types import AccountId, DeviceId, SignInId
 from infra.access.permissions import Principal
 from infra.ids import new_id
+from infra.postgres import Connection
 
 
 class DeviceToSignIn(Body):
@@ -82,8 +83,17 @@ async def sign_in(  # noqa: PLR0913 - the ways to sign in differ in them
         devices_allowed=allowed.devices,
         instead_of=instead_of,
     )
-    await in_name_of(at, account_id).command(command, account_id, secrets)
-    return await tokens_of(at, command.sign_in_id, generation=1)
+    signed_in: Principal | None = None
+
+    async def write(connection: Connection) -> None:
+        nonlocal signed_in
+        if secrets is not None:
+            await secrets(connection)
+        # Read here: a moment later another sign-in on the device may have replaced this one.
+        signed_in = await principal_of(connection, command.sign_in_id, at.now)
+
+    await in_name_of(at, account_id).command(command, account_id, write)
+    return reply_for(at, signed_in, 1) if signed_in else await tokens_of(at, command.sign_in_id, generation=1)
 
 
 async def tokens_of(at: Desk, sign_in_id: SignInId, *, generation: int) -> TokensReply:

@@ -19,6 +19,7 @@ from infra.postgres import Pool, connect_pool
 from infra.redis import Redis
 from infra.settings import Settings
 from query_api.app import create_app
+from tests.integration.rates import unlimited
 from tests.servers import Servers
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -233,7 +234,7 @@ class QueryApi:
 
 @asynccontextmanager
 async def running_query_api(settings: Settings) -> AsyncIterator[QueryApi]:
-    app = create_app(settings)
+    app = create_app(unlimited(settings))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://query") as client,

@@ -11,6 +11,7 @@ from commands.payments.refusals import PaymentNotRecorded
 from commands.playback import refusals as playback
 from infra.access import authentication
 from infra.event_log import IdempotencyKeyReused
+from infra.http.inflating import EncodingMalformed
 from infra.http.openapi import Responses, refusals
 from infra.http.problems import (
     BODY_TOO_LARGE,
@@ -70,6 +71,7 @@ PROBLEMS: Final[Problems] = {
     catalog.NextTitleNotAllowed: ProblemKind(422, "next-title-not-allowed", "No title can follow so"),
     catalog.NextTitleUnknown: ProblemKind(409, "next-title-unknown", "The next title is not in the catalog"),
     catalog.NextTitleCycle: ProblemKind(409, "next-title-cycle", "The next titles would lead back to the title"),
+    EncodingMalformed: ProblemKind(400, "encoding-malformed", "The body is not what its Content-Encoding says"),
     playback.TitleUnknown: TITLE_UNKNOWN,
     playback.TitleNotPlayable: ProblemKind(409, "title-not-playable", "This title groups others and is not played"),
     playback.ProfileRequired: ProblemKind(403, "profile-required", "Only a viewer's profile can play"),

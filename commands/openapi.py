@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI
 
 from commands import errors
+from commands.playback import beacons
 from commands.playback.refusals import (
     PlaybackTokenInvalid,
     ReportEmpty,
@@ -19,6 +20,7 @@ from commands.playback.refusals import (
 )
 from commands.playback.reporting import ReportReply
 from commands.playback.reports import ReportBody, StopBody
+from infra.http.inflating import TAKEN, EncodingMalformed
 from infra.http.openapi import refusals
 from infra.http.problems import BODY_TOO_LARGE, ENCODING_UNSUPPORTED
 from infra.publisher import KafkaUnavailable
@@ -42,10 +44,39 @@ REFUSALS: tuple[type[Exception], ...] = (
     SessionNotYours,
     SessionUnknown,
     SessionTerminated,
+    EncodingMalformed,
     ReportMalformed,
     ReportInvalid,
     KafkaUnavailable,
 )
+
+
+BEACONS = """The body may be compressed, by one of gzip, deflate, br and zstd; limits count inflated bytes.
+
+A beacon, which cannot set headers, sends text/plain or a form without Authorization, with the playback token in its
+query or body, and is answered with 204."""
+SECURITY = {
+    "PlaybackToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The playback_token that StartPlayback replied.",
+    },
+    "BeaconToken": {
+        "type": "apiKey",
+        "in": "query",
+        "name": beacons.TOKEN,
+        "description": "The same, of a beacon; it may be in the body instead.",
+    },
+}
+PARAMETERS = [
+    {"name": "session_id", "in": "path", "required": True, "schema": {"type": "string"}},
+    {
+        "name": "Content-Encoding",
+        "in": "header",
+        "schema": {"type": "string", "enum": ["identity", *TAKEN.split(", ")]},
+    },
+]
 
 
 def document_ingest(app: FastAPI) -> None:
@@ -59,12 +90,7 @@ def document_ingest(app: FastAPI) -> None:
             (ReportBody, StopBody, ReportReply), ref_template="#/components/schemas/{name}"
         )
         schemas.update(found)
-        document["components"].setdefault("securitySchemes", {})["PlaybackToken"] = {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "The playback_token that StartPlayback replied.",
-        }
+        document["components"].setdefault("securitySchemes", {}).update(SECURITY)
         paths = document["paths"]
         paths["/v1/playback/sessions/{session_id}/events"] = {
             "post": _operation("Report", "report", (body, REPORT_EXAMPLE), reply, (ReportEmpty, ReportTooLarge))
@@ -80,20 +106,52 @@ def document_ingest(app: FastAPI) -> None:
 def _operation(
     summary: str, name: str, body: tuple[Document, object], reply: Document, refused: tuple[type[Exception], ...]
 ) -> Document:
-    schema, example = body
     kinds = (BODY_TOO_LARGE, ENCODING_UNSUPPORTED, *(errors.PROBLEMS[refusal] for refusal in (*REFUSALS, *refused)))
     return {
         "tags": ["playback"],
         "summary": summary,
         "operationId": f"{name}_playback",
-        "security": [{"PlaybackToken": []}],
-        "parameters": [{"name": "session_id", "in": "path", "required": True, "schema": {"type": "string"}}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}},
+        "description": BEACONS,
+        "security": [{"PlaybackToken": []}, {"BeaconToken": []}],
+        "parameters": PARAMETERS,
+        "requestBody": {"required": True, "content": _contents(*body)},
         "responses": {
             "200": {
                 "description": "A result for each event, in order",
                 "content": {"application/json": {"schema": reply, "example": REPLY_EXAMPLE}},
             },
-            **{str(status): response for status, response in refusals(*kinds).items()},
+            "204": {"description": "What a beacon reported was taken; events that are rejected are not named"},
+            **_with_accepted({str(status): response for status, response in refusals(*kinds).items()}),
         },
     }
+
+
+def _contents(schema: Document, example: object) -> Document:
+    """The body in each of its media types: JSON, and those of a beacon."""
+    text = msgspec.json.encode(example).decode()
+    return {
+        "application/json": {"schema": schema, "example": example},
+        beacons.TEXT: {
+            "schema": {"type": "string", "description": "The JSON as text; `token` beside `sent_at`"},
+            "example": f'{{"token":"eyJ...",{text[1:]}',
+        },
+        beacons.FORM: {
+            "schema": {
+                "type": "object",
+                "required": [beacons.REPORT],
+                "properties": {
+                    beacons.REPORT: {"type": "string", "description": "The JSON as text"},
+                    beacons.TOKEN: {"type": "string"},
+                },
+            },
+            "example": {beacons.REPORT: text, beacons.TOKEN: "eyJ..."},
+        },
+    }
+
+
+def _with_accepted(responses: Document) -> Document:
+    """415 says which encodings are taken (RFC 9110, 15.5.16)."""
+    responses[str(ENCODING_UNSUPPORTED.status)]["headers"] = {
+        "Accept-Encoding": {"schema": {"type": "string", "const": TAKEN}}
+    }
+    return responses

@@ -20,7 +20,16 @@ EXPOSED: Final = ", ".join(
 )
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 TAKEN: Final = ", ".join(
-    ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", POSITION_HEADER, CORRELATION_HEADER, "traceparent")
+    (
+        "Authorization",
+        "Content-Encoding",
+        "Content-Type",
+        "Idempotency-Key",
+        "If-Match",
+        POSITION_HEADER,
+        CORRELATION_HEADER,
+        "traceparent",
+    )
 )
 PREFLIGHT_KEPT_S: Final = 600
 VARY: Final = (b"vary", b"Origin")

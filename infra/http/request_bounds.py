@@ -7,10 +7,12 @@ import asyncio
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.http.deadlines import NEVER, Deadlines
+from infra.http.inflating import TAKEN, EncodingUnknown, InflatedTooLarge, Inflater
 from infra.http.problems import BODY_TOO_SLOW, Problem, ProblemKind, response_of
 from infra.settings import Settings
 
@@ -18,12 +20,14 @@ HEADERS_TOO_LARGE: Final = ProblemKind(431, "headers-too-large", "The request's 
 TIMED_OUT: Final = ProblemKind(503, "request-timed-out", "The request took longer than one may")
 HANG_UP: Final = {"Connection": "close"}
 """What follows a body that was not read to its end is no request."""
+KEY: Final = "playhead.encoded"
+"""Where a request's scope keeps a body that came compressed."""
 
 
 class RequestBounds:
-    """Refuses headers that are too many or too large (431), a body that is too large (413), compressed (415) or slow
-    (408), and ends what takes too long (503): a command that is cut off has been committed or has not, and repeating
-    it under its Idempotency-Key tells which.
+    """Refuses headers that are too many or too large (431), a body that is too large (413), compressed (415, where the
+    route does not read it by inflated_body) or slow (408), and ends what takes too long (503): a command that is cut
+    off has been committed or has not, and repeating it under its Idempotency-Key tells which.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
@@ -31,6 +35,7 @@ class RequestBounds:
         self._most = settings.http_headers_max
         self._max_bytes = settings.http_headers_max_bytes
         self._body_max_bytes = settings.request_max_bytes
+        self._inflater = Inflater(settings.request_max_bytes)
         self._body_timeout_s = settings.request_body_timeout_s
         self._timeout_s = settings.request_timeout_s
         self._deadlines = Deadlines(min(self._body_timeout_s, self._timeout_s))
@@ -63,7 +68,7 @@ class RequestBounds:
             is_begun = True
             await send(message)
 
-        body = _Body(scope, receive, self._body_max_bytes)
+        body = _Body(scope, receive, self._body_max_bytes, self._inflater)
         limit = _Limit(body, self._body_timeout_s, self._timeout_s)
         self._deadlines.add(limit)
         try:
@@ -121,13 +126,15 @@ class _Body:
     exception handlers answer it. `is_awaited`: more of it is to come.
     """
 
-    __slots__ = ("_max_bytes", "_receive", "_refused", "_size", "is_awaited")
+    __slots__ = ("_coding", "_inflater", "_max_bytes", "_receive", "_refused", "_size", "is_awaited")
 
-    def __init__(self, scope: Scope, receive: Receive, max_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, inflater: Inflater) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
         self._size = 0
         self._refused: HTTPException | None = None
+        self._inflater = inflater
+        self._coding = b""
         self.is_awaited = False
         for name, value in scope["headers"]:
             if name == b"content-length":
@@ -136,13 +143,27 @@ class _Body:
                     self._refused = self._too_large()
             elif name == b"transfer-encoding":
                 self.is_awaited = True
-            elif name == b"content-encoding" and value != b"identity":
-                shown = value[:40].decode("latin-1")
-                self._refused = HTTPException(415, f"send the body as it is, without Content-Encoding {shown!r}")
+            elif name == b"content-encoding" and value not in (b"", b"identity"):
+                self._coding = self._coding + b", " + value if self._coding else value
+                scope[KEY] = self
+
+    async def inflated(self, request: Request) -> bytes:
+        """All of it as it was before it was compressed."""
+        coding, self._coding = self._coding, b""
+        try:
+            inflate = self._inflater.of(coding)
+            return inflate(await request.body())
+        except InflatedTooLarge as error:
+            raise self._too_large() from error
+        except EncodingUnknown as error:
+            detail = f"Content-Encoding is {_shown(coding)}; one of {TAKEN} is taken here, or none"
+            raise HTTPException(415, detail, {"Accept-Encoding": TAKEN}) from error
 
     async def __call__(self) -> Message:
         if self._refused is not None:
             raise self._refused
+        if self._coding:
+            raise HTTPException(415, f"send the body as it is, without Content-Encoding {_shown(self._coding)}")
         message = await self._receive()
         self._size += len(message.get("body", b""))
         if self._size > self._max_bytes:
@@ -152,4 +173,17 @@ class _Body:
         return message
 
     def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"a body may hold {self._max_bytes} bytes; split it")
+        return HTTPException(413, f"a body may hold {self._max_bytes} bytes, inflated if it is compressed; split it")
+
+
+def _shown(coding: bytes) -> str:
+    return repr(coding[:40].decode("latin-1"))
+
+
+async def inflated_body(request: Request) -> bytes:
+    """A request's body, inflated when it came compressed: for a route that takes that.
+
+    Raises HTTPException 413 and 415, EncodingMalformed.
+    """
+    encoded: _Body | None = request.scope.get(KEY)
+    return await request.body() if encoded is None else await encoded.inflated(request)

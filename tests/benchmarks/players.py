@@ -1,5 +1,6 @@
 """Viewers as the benchmarks simulate them: their sessions, their reports, and the requests that carry these."""
 
+import gzip
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -47,26 +48,33 @@ def tokens_of(settings: Settings, sessions: list[SessionSnapshot], expires_at: d
     return [tokens.mint_playback(each, expires_at) for each in sessions]
 
 
-def report_request(of: SessionSnapshot, token: str, events: list[AnyReport], sent_at: datetime) -> bytes:
+def report_request(
+    of: SessionSnapshot, token: str, events: list[AnyReport], sent_at: datetime, *, is_gzip: bool = False
+) -> bytes:
     """The whole HTTP request of a report."""
-    return post(PATH.format(of.session_id), token, msgspec.json.encode(ReportBody(sent_at, events)))
+    body = msgspec.json.encode(ReportBody(sent_at, events))
+    if is_gzip:
+        return post(PATH.format(of.session_id), token, gzip.compress(body), more="Content-Encoding: gzip\r\n")
+    return post(PATH.format(of.session_id), token, body)
 
 
-def reports(sessions: list[SessionSnapshot], tokens: list[str], size: int, count: int, now: datetime) -> list[bytes]:
+def reports(
+    sessions: list[SessionSnapshot], tokens: list[str], size: int, count: int, now: datetime, *, is_gzip: bool = False
+) -> list[bytes]:
     """Reports of `size` heartbeats from all sessions in turn."""
     requests = []
     for number in range(count):
         who, first = number % len(sessions), number // len(sessions) * size
         events = [heartbeat(first + n, now - timedelta(seconds=size - n)) for n in range(size)]
-        requests.append(report_request(sessions[who], tokens[who], events, now))
+        requests.append(report_request(sessions[who], tokens[who], events, now, is_gzip=is_gzip))
     return requests
 
 
-def post(path: str, token: str, body: bytes) -> bytes:
-    """A POST as it goes over the wire."""
+def post(path: str, token: str, body: bytes, *, more: str = "") -> bytes:
+    """A POST as it goes over the wire. `more`: whole lines of headers."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

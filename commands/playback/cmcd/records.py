@@ -1,0 +1,309 @@
+"""From what a player sent to typed records: the entrance of this package. Pure, bounded, and it never raises.
+
+What cannot be read is an Unreadable with its reason, beside the records that can.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from commands.playback.cmcd.deviations import Deviation, Deviations
+from commands.playback.cmcd.dictionaries import (
+    Bare,
+    Malformed,
+    Member,
+    Members,
+    json_records,
+    of_headers,
+    of_json,
+    of_query,
+    parse,
+    written,
+)
+from commands.playback.cmcd.keys import KEYS
+from commands.playback.cmcd.tokens import EventToken, ObjectType, PlayerState, StreamingFormat, StreamType
+from commands.playback.cmcd.values import Hint, Measure, Unfit, Value, value_of
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What may be sent. The recorded maximum: a line of 415 bytes with 28 members, bodies of 5 lines."""
+
+    line_max_bytes: int = 8_192
+    max_members: int = 96
+    max_items: int = 64
+    text_max_characters: int = 2_048
+    max_lines: int = 500
+
+
+BOUNDS = Bounds()
+
+
+class Reason(StrEnum):
+    """Why something was not read."""
+
+    ABSENT = "absent"  # the query or the headers hold no CMCD
+    EMPTY = "empty"  # a dictionary without members
+    MALFORMED = "malformed"
+    LINE_TOO_LONG = "line-too-long"
+    TEXT_TOO_LONG = "text-too-long"
+    TOO_MANY_MEMBERS = "too-many-members"
+    TOO_MANY_ITEMS = "too-many-items"  # of one list
+    TOO_MANY_LINES = "too-many-lines"
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A record that could not be read. `line`: which of the body, from 0, blank lines not counted."""
+
+    reason: Reason
+    detail: str
+    line: int = 0
+
+
+class Other(msgspec.Struct, frozen=True):
+    """A key that CMCD does not know (custom keys hold a hyphen), or a value unfit for its key; `value` as RFC 8941
+    writes it.
+    """
+
+    key: str
+    value: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a player said, by CMCD's own key names (meanings and units: keys.KEYS), and what was mended to read it.
+
+    An absent flag is false, an absent list is empty. `others` are sorted by key.
+    """
+
+    ab: tuple[Measure, ...] = ()
+    bg: bool = False
+    bl: tuple[Measure, ...] = ()
+    br: tuple[Measure, ...] = ()
+    bs: bool = False
+    bsa: tuple[Measure, ...] = ()
+    bsd: tuple[Measure, ...] = ()
+    bsda: tuple[Measure, ...] = ()
+    cdn: str | None = None
+    cen: str | None = None
+    cid: str | None = None
+    cmsdd: str | None = None
+    cmsds: str | None = None
+    cs: str | None = None
+    d: int | None = None
+    dfa: int | None = None
+    dl: int | None = None
+    e: EventToken | None = None
+    ec: tuple[str, ...] = ()
+    h: str | None = None
+    lab: tuple[Measure, ...] = ()
+    lb: tuple[Measure, ...] = ()
+    ltc: int | None = None
+    msd: int | None = None
+    mtp: tuple[Measure, ...] = ()
+    nor: tuple[Hint, ...] = ()
+    nr: bool = False
+    nrr: str | None = None
+    ot: ObjectType | None = None
+    pb: tuple[Measure, ...] = ()
+    pr: float | None = None
+    pt: int | None = None
+    rc: int | None = None
+    rtp: int | None = None
+    sf: StreamingFormat | None = None
+    sid: str | None = None
+    smrt: str | None = None
+    sn: int | None = None
+    st: StreamType | None = None
+    sta: PlayerState | None = None
+    su: bool = False
+    tab: tuple[Measure, ...] = ()
+    tb: tuple[Measure, ...] = ()
+    tbl: tuple[Measure, ...] = ()
+    tpb: tuple[Measure, ...] = ()
+    ts: int | None = None
+    ttfb: int | None = None
+    ttfbb: int | None = None
+    ttlb: int | None = None
+    url: str | None = None
+    v: int = 1
+    others: tuple[Other, ...] = ()
+    mended: Deviations = ()
+
+    def identity(self, target: str) -> str | None:
+        """One text for (sid, target, sn, ts, e): the same for a record however often and in whatever batch it comes.
+
+        None when the player leaves out one of them (dash.js by default): then nothing tells a resend from a neighbour.
+        """
+        if self.e is None or self.sid is None or self.sn is None or self.ts is None:
+            return None
+        named = msgspec.json.encode((self.sid, target, self.sn, self.ts, self.e))
+        return f"cmcd:{hashlib.blake2b(named, digest_size=16).hexdigest()}"
+
+
+Reading = Record | Unreadable
+
+
+def read_lines(body: bytes, bounds: Bounds = BOUNDS) -> list[Reading]:
+    """The records of an event-mode body, one a line; past `max_lines` one Unreadable stands for the rest."""
+    lines = body.split(b"\n", 4 * bounds.max_lines)
+    said = [stripped for line in lines if (stripped := line.strip(b" \t\r\n"))]
+    single = {Deviation.TRAILING_LINE_FEED} if len(said) == 1 and body.endswith(b"\n") else set()
+    readings = [_read(parse, line, at, bounds, single) for at, line in enumerate(said[: bounds.max_lines])]
+    if len(said) > bounds.max_lines:
+        readings.append(_beyond(bounds))
+    return readings
+
+
+def read_query(query: str, bounds: Bounds = BOUNDS) -> Reading:
+    """The record in the `CMCD` argument of a query string (without its `?`)."""
+    if len(query) > 4 * bounds.line_max_bytes:  # percent-encoded, and with other arguments
+        return Unreadable(Reason.LINE_TOO_LONG, f"a query of {len(query)} characters")
+    text = of_query(query)
+    return Unreadable(Reason.ABSENT, "no CMCD argument") if text is None else _read(parse, text, 0, bounds)
+
+
+def read_headers(headers: Mapping[str, str], bounds: Bounds = BOUNDS) -> Reading:
+    """The record in the headers CMCD-Object, CMCD-Request, CMCD-Session and CMCD-Status."""
+    texts = of_headers(headers)
+    if not texts:
+        return Unreadable(Reason.ABSENT, "no CMCD header")
+    if sum(map(len, texts)) > bounds.line_max_bytes:
+        return Unreadable(Reason.LINE_TOO_LONG, f"a line may hold {bounds.line_max_bytes} bytes")
+    members: Members = {}
+    mended: set[Deviation] = set()
+    try:
+        for text in texts:
+            read, deviations = parse(text)
+            members |= read
+            mended |= deviations
+    except Malformed as error:
+        return Unreadable(Reason.MALFORMED, _detail(error))
+    return _beyond_bounds(members, sum(map(len, texts)), bounds) or _record(members, mended)
+
+
+def read_json(body: bytes, bounds: Bounds = BOUNDS) -> list[Reading]:
+    """The records of a JSON body: an object with CMCD's keys, or an array of them."""
+    try:
+        texts, left = json_records(body, bounds.max_lines)
+    except Malformed as error:
+        return [Unreadable(Reason.MALFORMED, _detail(error))]
+    readings = [_read(of_json, text, at, bounds) for at, text in enumerate(texts)]
+    return [*readings, _beyond(bounds)] if left else readings
+
+
+_Parse = Callable[[bytes], tuple[Members, set[Deviation]]]
+
+
+def _read(parse_one: _Parse, text: bytes, at: int, bounds: Bounds, known: Iterable[Deviation] = ()) -> Reading:
+    if len(text) > bounds.line_max_bytes:
+        return Unreadable(Reason.LINE_TOO_LONG, f"{len(text)} bytes; a line may hold {bounds.line_max_bytes}", at)
+    try:
+        members, mended = parse_one(text)
+    except Malformed as error:
+        return Unreadable(Reason.MALFORMED, _detail(error), at)
+    return _beyond_bounds(members, len(text), bounds, at) or _record(members, mended | {*known})
+
+
+def _record(members: Members, mended: set[Deviation]) -> Record:
+    version = _version(members, mended)
+    values: dict[str, Value] = {"v": version}
+    others: list[Other] = []
+    for name, member in members.items():
+        _take(name, member, version, values, others, mended)
+    _mend(values, mended)
+    others.sort(key=lambda other: other.key)
+    return msgspec.convert({**values, "others": tuple(others), "mended": tuple(sorted(mended))}, Record)
+
+
+def _beyond_bounds(members: Members, size: int, bounds: Bounds, at: int = 0) -> Unreadable | None:
+    if not members:
+        return Unreadable(Reason.EMPTY, "no members", at)
+    if len(members) > bounds.max_members:
+        return Unreadable(Reason.TOO_MANY_MEMBERS, f"{len(members)}; a record may hold {bounds.max_members}", at)
+    for name, member in members.items():
+        if isinstance(member, list) and len(member) > bounds.max_items:
+            return Unreadable(Reason.TOO_MANY_ITEMS, f"{name[:64]}: a list may hold {bounds.max_items} items", at)
+    if 3 * size <= bounds.text_max_characters:  # no text in it can be longer, even percent-encoded
+        return None
+    long = [name for name, member in members.items() if _longest(name, member) > bounds.text_max_characters]
+    reason = f"a text may hold {bounds.text_max_characters} characters"
+    return Unreadable(Reason.TEXT_TOO_LONG, f"{long[0][:64]}: {reason}", at) if long else None
+
+
+def _version(members: Members, mended: set[Deviation]) -> int:
+    member = members.get("v")
+    if member is None and "e" in members:
+        mended.add(Deviation.VERSION_MISSING)
+        return 2
+    if member is None:
+        return 1
+    try:
+        version = value_of(KEYS["v"], member, 2, set())
+    except Unfit:
+        return 1
+    return version if isinstance(version, int) else 1
+
+
+def _take(
+    name: str, member: Member, version: int, values: dict[str, Value], others: list[Other], mended: set[Deviation]
+) -> None:
+    key = KEYS.get(name)
+    if key is not None:
+        found: set[Deviation] = set()
+        try:
+            values[name] = value_of(key, member, version, found)
+        except Unfit:
+            mended.add(Deviation.VALUE_UNFIT)
+        else:
+            mended |= found
+            return
+    elif "-" in name and isinstance(member, tuple) and _is_number(member[0]):
+        mended.add(Deviation.CUSTOM_NUMBER)
+    try:
+        others.append(Other(name, written(member)))
+    except ValueError:  # JSON's numbers go further than RFC 8941's
+        mended.add(Deviation.VALUE_UNFIT)
+
+
+def _is_number(value: Bare) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _mend(values: dict[str, Value], mended: set[Deviation]) -> None:
+    """Take out what contradicts the rest of its record (Deviation says which player says it)."""
+    ttfb, ttlb = values.get("ttfb"), values.get("ttlb")
+    if isinstance(ttfb, int) and isinstance(ttlb, int) and ttfb > ttlb:
+        _drop("ttfb", Deviation.TTFB_AFTER_TTLB, values, mended)
+    if values.get("d") == 0 and values.get("ot") == ObjectType.INIT:
+        _drop("d", Deviation.INIT_DURATION_ZERO, values, mended)
+    if "msd" in values and values.get("sta") in (PlayerState.STARTING, PlayerState.PRELOADING):
+        _drop("msd", Deviation.START_DELAY_EARLY, values, mended)
+    if "ec" in values and values.get("e") in _NOT_FAILING and values.get("sta") != PlayerState.FATAL:
+        _drop("ec", Deviation.ERROR_CODE_STUCK, values, mended)
+
+
+_NOT_FAILING = (EventToken.TIME, EventToken.STATE_CHANGED)
+
+
+def _drop(name: str, why: Deviation, values: dict[str, Value], mended: set[Deviation]) -> None:
+    del values[name]
+    mended.add(why)
+
+
+def _longest(name: str, member: Member) -> int:
+    items = member if isinstance(member, list) else [member]
+    return max(
+        len(name), *(len(str(said)) for value, params in items for said in (value, *params, *params.values())), 0
+    )
+
+
+def _beyond(bounds: Bounds) -> Unreadable:
+    return Unreadable(Reason.TOO_MANY_LINES, f"a body may hold {bounds.max_lines} records", bounds.max_lines)
+
+
+def _detail(error: Malformed) -> str:
+    return str(error)[:200]

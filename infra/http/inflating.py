@@ -36,7 +36,10 @@ class InflatedTooLarge(Exception):
 
 
 class Inflater:
-    """Inflates one body at a time, to at most `max_bytes`; br and zstd go into one room that all bodies share."""
+    """Inflates one body at a time, to at most `max_bytes`; br and zstd go into one room that all bodies share.
+
+    What follows the end of a br stream is not looked at: cramjam does not tell how far it read.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes

@@ -214,9 +214,8 @@ class Tokens:
 def _principal(claims: _Access) -> Principal:
     scopes = frozenset(Scope(scope) for scope in claims.scope.split() if scope in _SCOPES)
     if not scopes and (claims.roles or claims.account_id is not None):
-        raise BadToken(
-            "the token allows nothing that is known here"
-        )  # a Principal without scopes has all of its roles'
+        # A Principal without scopes would have all that its roles and its account give.
+        raise BadToken("the token allows nothing that is known here")
     return Principal(
         subject=claims.sub,
         account_id=claims.account_id,

@@ -24,6 +24,7 @@ from commands.identity.oauth import routes as oauth_routes
 from commands.identity.passwords import Passwords
 from commands.identity.throttling import Throttle
 from infra import redis
+from infra.background import beside
 from infra.mail.adapters import mailer_of
 from infra.personal_data import MasterKey
 from infra.postgres import Pool
@@ -59,9 +60,8 @@ def install(app: FastAPI, settings: Settings) -> None:
 async def running(app: FastAPI, settings: Settings, pool: Pool) -> AsyncIterator[None]:
     """What the context does beside its routes: it sends mail, and drops what has expired."""
     rounds = OutboxRounds(Outbox(pool, app.state.master_key, mailer_of(settings), settings), settings)
-    rounds.start()
     try:
-        yield
+        async with beside(rounds.run()):
+            yield
     finally:
-        await rounds.stop()
         await app.state.throttle.aclose()

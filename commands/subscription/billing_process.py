@@ -63,22 +63,20 @@ class Rounds:
 
     async def run(self, *, once: bool) -> None:
         """Until stop(), or one round. Trouble with Postgres is waited out, with pauses up to store_retry_max_s."""
-        failed = 0
+        pause_s = self._settings.billing_poll_interval_s
         while not self._stopped.is_set():
             try:
                 await self._billing.run_once()
-                self.trouble, failed = None, 0
+                self.trouble, pause_s = None, self._settings.billing_poll_interval_s
             except* TRANSIENT as errors:
-                self.trouble, failed = repr(errors.exceptions[0]), failed + 1
+                self.trouble = repr(errors.exceptions[0])
+                pause_s = min(2 * pause_s, self._settings.store_retry_max_s)
                 log.warning("billing_interrupted", reason=self.trouble)
-            if once and not failed:
+            if once and self.trouble is None:
                 return
-            await self._pause(failed)
+            await self._pause(pause_s)
 
-    async def _pause(self, failed: int) -> None:
-        pause_s = self._settings.billing_poll_interval_s
-        if failed:
-            pause_s = min(pause_s * 2**failed, self._settings.store_retry_max_s)
+    async def _pause(self, pause_s: float) -> None:
         try:
             async with asyncio.timeout(pause_s):
                 await self._stopped.wait()

@@ -12,6 +12,7 @@ import pytest
 
 from commands.identity.emails.outbox import Clearing, Outbox, post
 from commands.identity.emails.rounds import OutboxRounds
+from infra.background import beside
 from infra.clock import utc_now
 from infra.ids import new_id, new_secret
 from infra.mail.mailer import Letter, MailNotSent, MailRefused
@@ -153,26 +154,26 @@ async def test_a_round_is_bounded(office: Office) -> None:
     assert len(await office.waiting()) == 1
 
 
-async def test_rounds_go_on_after_postgres_was_away(office: Office) -> None:
+@pytest.mark.parametrize("rounds_away", [2, 1_100], ids=["for a moment", "for hours"])
+async def test_rounds_go_on_after_postgres_was_away(office: Office, rounds_away: int) -> None:
     class Away(Outbox):
         times = 0
 
         async def send_due(self) -> int:
             self.times += 1
-            if self.times < 3:
+            if self.times <= rounds_away:
                 raise ConnectionError("away")
             return await super().send_due()
 
-    settings = office.settings.model_copy(update={"mail_poll_interval_s": 0.01})
+    settings = office.settings.model_copy(update={"mail_poll_interval_s": 0.001, "store_retry_max_s": 0.001})
     await office.post("one")
     rounds = OutboxRounds(Away(office.pool, MASTER, office.mailer, settings, office.clock), settings, office.clock)
-    rounds.start()
 
     async def sent() -> bool:
         return len(office.mailer.sent) == 1
 
-    await eventually(sent)
-    await rounds.stop()
+    async with beside(rounds.run()):
+        await eventually(sent)
 
 
 async def test_what_has_expired_is_dropped_a_bounded_number_at_a_time(office: Office) -> None:

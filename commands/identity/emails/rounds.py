@@ -1,7 +1,6 @@
 """Runs the outbox beside the commands API, for as long as that is served."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -22,33 +21,22 @@ class OutboxRounds:
         self._settings = settings
         self._clock = clock
         self._clearing = Clearing(settings)
-        self._running: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin."""
-        self._running = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """End at once: a letter that was being sent is sent again by whoever comes next."""
-        if self._running is not None:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
-
-    async def _run(self) -> None:
-        failed = 0
+    async def run(self) -> None:
+        """For ever. Cancelled, it ends at once: a letter that was being sent is sent again by whoever comes next."""
+        pause_s = self._settings.mail_poll_interval_s
         while True:
             more = False
             try:
                 more = await self._outbox.send_due() >= self._settings.mail_batch_rows
                 if self._clearing.is_due(self._clock()):
                     await self._outbox.drop_expired()
-                failed = 0
+                pause_s = self._settings.mail_poll_interval_s
             except TRANSIENT as error:
-                failed += 1
+                pause_s = min(2 * pause_s, self._longest_pause_s)
                 log.warning("mail_interrupted", reason=type(error).__name__)
             if not more:
-                await asyncio.sleep(min(self._settings.mail_poll_interval_s * 2**failed, self._longest_pause_s))
+                await asyncio.sleep(pause_s)
 
     @property
     def _longest_pause_s(self) -> float:

@@ -20,6 +20,7 @@ from cachetools import LRUCache
 
 from infra.access.permissions import Principal, Scope
 from infra.access.tokens import BadToken
+from infra.background import beside
 from infra.clock import Clock, monotonic_s, utc_now
 from infra.http.problems import Refusal
 from infra.postgres import Pool
@@ -109,12 +110,10 @@ class ApiKeys:
     @contextlib.asynccontextmanager
     async def noted(self) -> AsyncIterator[None]:
         """Write down meanwhile when keys were used, once in settings.api_key_used_interval_s and at the end."""
-        noting = asyncio.create_task(self._note_now_and_then(), name="note uses of API keys")
         try:
-            yield
+            async with beside(self._note_now_and_then()):
+                yield
         finally:
-            noting.cancel()
-            await asyncio.wait([noting])
             await self.note_uses()
 
     async def note_uses(self) -> None:

@@ -63,16 +63,15 @@ class BearerAuthentication:
         key raises while Postgres is away."""
         given = _given(request)
         if self._api_keys is None or not given.startswith(PREFIX):
-            return self.principal(request)
+            return self._by_access_token(given)
         try:
             return await self._api_keys.principal(given)
         except BadToken as error:
             raise _unauthenticated(f"The API key was not accepted: {error}.", error="invalid_token") from error
 
-    def principal(self, request: Request) -> Principal:
-        """Who the request is from, by an access token. Raises Unauthenticated, also for an API key."""
+    def _by_access_token(self, given: str) -> Principal:
         try:
-            caller = self._tokens.verify_access(_given(request))
+            caller = self._tokens.verify_access(given)
         except BadToken as error:
             raise _unauthenticated(f"The access token was not accepted: {error}.", error="invalid_token") from error
         if self._ended is not None and _has_ended(caller, self._ended):

@@ -4,7 +4,7 @@ A report is kept as the player sent it, inside an event that says whose it is: e
 its session, so that no reader has to look up a title or a profile.
 """
 
-from typing import Generic, TypeVar, get_args
+from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -22,6 +22,9 @@ from events.types import (
     TitleId,
     TitleKind,
 )
+
+RATE_MAX: Final = 16
+Rate = Annotated[float, msgspec.Meta(gt=0, le=RATE_MAX)]
 
 
 class TitleSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +49,10 @@ class DeviceSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     type: Text
     name: Text | None = None
     platform: Text | None = None
+    os: Text | None = None
+    model: Text | None = None
     player: Text | None = None
+    player_version: Text | None = None
 
 
 class SessionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +75,23 @@ class Report(
     forbid_unknown_fields=False,
 ):
     """What every report says. `seq` counts up from 0 in a session and, with it, is the event's identity. `at` is the
-    player's clock, uncorrected. `position_ms` is the playhead, from the start of the title."""
+    player's clock, uncorrected. `position_ms` is the playhead, from the start of the title.
+
+    The others are the dimensions that any report may carry; left out, they are as the report before said: `rate` is how
+    fast the title plays (1 is normal), `dropped_frames` counts from the session's start.
+    """
 
     seq: Count
     at: Instant
     position_ms: PositionMs
+    rate: Rate | None = None
+    bitrate_kbps: Count | None = None
+    rendition: Text | None = None
+    buffer_ms: Count | None = None
+    dropped_frames: Count | None = None
+    cdn: Text | None = None
+    cdn_edge: Text | None = None
+    drm: Text | None = None
 
 
 class Started(Report, frozen=True, tag="started"):
@@ -83,11 +101,7 @@ class Started(Report, frozen=True, tag="started"):
 
 
 class Heartbeat(Report, frozen=True, tag="heartbeat"):
-    """Still playing (every 10 s by default)."""
-
-    bitrate_kbps: Count | None = None
-    buffer_ms: Count | None = None
-    dropped_frames: Count | None = None
+    """The player is there (every 10 s by default, every second in ads); it plays when the playhead moves."""
 
 
 class Paused(Report, frozen=True, tag="paused"):
@@ -169,6 +183,9 @@ AnyReport = (
 
 R = TypeVar("R", bound=Report)
 
+EntitledBy: TypeAlias = Literal["subscription", "purchase", "free"]
+"""What a playback was granted by; `free`: by a licence that asks for nothing (advertising, or free to watch)."""
+
 
 class Reported(Event, Generic[R], frozen=True):
     """A report with the session that it belongs to. Envelope time: `report.at` corrected for the player's clock;
@@ -179,11 +196,19 @@ class Reported(Event, Generic[R], frozen=True):
     time_adjusted: bool = False
 
 
-class PlaybackStarted(Event, frozen=True):
-    """A session was granted; no frame was seen yet. `start_position_ms`: where the player was told to begin."""
+class PlaybackStarted(Event, frozen=True, omit_defaults=True):
+    """A session was granted; no frame was seen yet. `start_position_ms`: where the player was told to begin.
+
+    `territory` (ISO 3166-1 alpha-2) and `entitled_by`: where it was granted, and by what. `limit_unchecked`: the leases
+    were away, so nobody counted the account's streams. `offline`: for a download, which takes no stream.
+    """
 
     session: SessionSnapshot
     start_position_ms: PositionMs
+    territory: str | None = None
+    entitled_by: EntitledBy | None = None
+    limit_unchecked: bool = False
+    offline: bool = False
 
 
 class PlaybackFirstFrameShown(Reported[Started], frozen=True):
@@ -242,6 +267,33 @@ class PlaybackStopped(Reported[Stopped], frozen=True):
     """See Stopped."""
 
 
+class PlaybackSessionExpired(Event, frozen=True):
+    """Nothing more is expected of a session. `reason`: nothing came from its player for too long ("silent"), or its
+    playhead stood for too long ("standing"). What still comes is kept, and never revives it."""
+
+    session: SessionSnapshot
+    reason: Literal["silent", "standing"]
+    position_ms: PositionMs
+
+
+class TerminatedBy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who ended a session from elsewhere: the profile that did, and the device and title it is for, if any."""
+
+    profile_id: ProfileId | None = None
+    session_id: SessionId | None = None
+    device_name: Text | None = None
+    title_name: str | None = None
+
+
+class PlaybackSessionTerminated(Event, frozen=True):
+    """A session was ended from elsewhere. `reason`: another start took its place ("replaced"), somebody ended it
+    ("remote"), or it was granted unchecked and there was no place for it ("over_limit")."""
+
+    session: SessionSnapshot
+    reason: Literal["replaced", "remote", "over_limit"]
+    by: TerminatedBy
+
+
 ReportedEvent = (
     PlaybackFirstFrameShown
     | PlaybackProgressed
@@ -258,7 +310,11 @@ ReportedEvent = (
     | PlaybackCompleted
     | PlaybackStopped
 )
-PlaybackEvent = PlaybackStarted | ReportedEvent
+PlayedEvent = PlaybackStarted | ReportedEvent
+"""What says where a session's playhead is."""
+ClosedEvent = PlaybackSessionExpired | PlaybackSessionTerminated
+"""What ends a session from outside its player."""
+PlaybackEvent = PlayedEvent | ClosedEvent
 
 EVENT_OF: dict[type[Report], type[Event]] = {
     report: event for event in get_args(ReportedEvent) for report in get_args(event.__orig_bases__[0])

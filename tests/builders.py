@@ -15,9 +15,12 @@ from events.playback import (
     EVENT_OF,
     DeviceSnapshot,
     Heartbeat,
+    PlaybackSessionExpired,
+    PlaybackSessionTerminated,
     PlaybackStarted,
     Reported,
     SessionSnapshot,
+    TerminatedBy,
     TitleSnapshot,
 )
 from events.registry import REGISTRY, dataschema_of, type_of
@@ -130,6 +133,31 @@ def playback_started(of: SessionSnapshot | None = None, *, start_position_ms: in
         partitionkey=snapshot.profile_id,
         time=snapshot.started_at,
         recordedtime=snapshot.started_at,
+    )
+
+
+def playback_expired(of: SessionSnapshot | None = None, *, at: datetime, position_ms: int = 0) -> Envelope[Event]:
+    """Nothing came from the player for too long."""
+    snapshot = of or session()
+    event = PlaybackSessionExpired(session=snapshot, reason="silent", position_ms=position_ms)
+    return _closed(event, snapshot, "expired", at)
+
+
+def playback_terminated(of: SessionSnapshot | None = None, *, at: datetime) -> Envelope[Event]:
+    """Another device took the place of a session."""
+    snapshot = of or session()
+    by = TerminatedBy(profile_id=snapshot.profile_id, device_name="Kitchen", title_name="Sintel")
+    return _closed(PlaybackSessionTerminated(session=snapshot, reason="replaced", by=by), snapshot, "terminated", at)
+
+
+def _closed(event: Event, of: SessionSnapshot, how: str, at: datetime) -> Envelope[Event]:
+    return envelope(
+        event,
+        id=f"{of.session_id}:{how}",
+        subject=of.session_id,
+        partitionkey=of.profile_id,
+        time=at,
+        recordedtime=at,
     )
 
 

@@ -11,7 +11,6 @@ from events.playback import (
     PlaybackBufferingEnded,
     PlaybackBufferingStarted,
     PlaybackCompleted,
-    PlaybackEvent,
     PlaybackFailed,
     PlaybackFirstFrameShown,
     PlaybackPaused,
@@ -19,6 +18,7 @@ from events.playback import (
     PlaybackResumed,
     PlaybackStarted,
     PlaybackStopped,
+    PlayedEvent,
     Reported,
     SessionSnapshot,
 )
@@ -81,7 +81,7 @@ class PlaybackSessions(KeyedView[PlaybackSession, str]):
     name = "playback_sessions"
     row = PlaybackSession
     topics = (PLAYBACK,)
-    events = members(PlaybackEvent)
+    events = members(PlayedEvent)
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The session."""

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from events.envelope import Event, Recorded
-from events.playback import PlaybackEvent, PlaybackStarted, Reported
+from events.playback import PlaybackStarted, PlayedEvent, Reported
 from events.registry import members
 from events.topics import PLAYBACK
 from projections.times import microseconds
@@ -47,7 +47,7 @@ class SessionTimeline(SeriesView[TimelineEntry]):
     bucket = ("session_id",)
     key = ("seq", "event_type")
     topics = (PLAYBACK,)
-    events = members(PlaybackEvent)
+    events = members(PlayedEvent)
 
     def project(self, recorded: Recorded[Event]) -> list[Stamped[TimelineEntry]]:
         """The entry of an event."""

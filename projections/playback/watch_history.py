@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from events.envelope import Event, Recorded
-from events.playback import PlaybackEvent, PlaybackStarted, Reported
+from events.playback import PlaybackStarted, PlayedEvent, Reported
 from events.registry import members
 from events.topics import PLAYBACK
 from projections.playback.completion import Thresholds
@@ -47,7 +47,7 @@ class WatchHistory(SeriesView[WatchedSession]):
     bucket = ("profile_id", "month")
     key = ("started_at", "session_id")
     topics = (PLAYBACK,)
-    events = members(PlaybackEvent)
+    events = members(PlayedEvent)
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds

@@ -18,7 +18,10 @@ class DeviceBody(Body):
     type: Code
     name: Code | None = None
     platform: Code | None = None
+    os: Code | None = None
+    model: Code | None = None
     player: Code | None = None
+    player_version: Code | None = None
 
     def value_object(self) -> DeviceSnapshot:
         """As events hold it."""
@@ -27,7 +30,10 @@ class DeviceBody(Body):
             type=self.type,
             name=self.name,
             platform=self.platform,
+            os=self.os,
+            model=self.model,
             player=self.player,
+            player_version=self.player_version,
         )
 
 

@@ -7,13 +7,13 @@ event's id is the session's, so recording it twice counts once.
 from datetime import datetime, timedelta
 
 from commands.dependencies import Resources
+from commands.playback.admission import Admission, admit
 from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.leases import CLAIMED
 from commands.playback.recording import recorded
-from commands.playback.refusals import DeviceNotYours, PinRequired, ProfileRequired, SessionAlreadyStarted
-from commands.playback.titles import rated_title
+from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted
 from events.envelope import Context
-from events.playback import PlaybackStarted, SessionSnapshot, TitleSnapshot
+from events.playback import PlaybackStarted, SessionSnapshot
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
 from infra.access.permissions import Principal
@@ -27,13 +27,19 @@ async def start_playback(
     """Grant a session. Raises ProfileRequired, DeviceNotYours, TitleUnknown, TitleNotPlayable, PinRequired,
     SessionAlreadyStarted, KafkaUnavailable.
     """
-    session = await _session(opened, body, caller)
+    admission = await admit(opened, TitleId(body.title_id), body.device.device_id, caller)
+    session = _session(opened, body, caller, admission)
     state = await opened.leases.claim(session.session_id, session.profile_id)
     if state != CLAIMED:
         raise SessionAlreadyStarted(
             f"session {session.session_id} is {state}; start a new one under a new id", members={"state": state}
         )
-    started = PlaybackStarted(session=session, start_position_ms=body.start_position_ms)
+    started = PlaybackStarted(
+        session=session,
+        start_position_ms=body.start_position_ms,
+        territory=admission.territory,
+        entitled_by=admission.entitled_by,
+    )
     at = session.started_at
     event = recorded(started, session, context, event_id=session.session_id, at=at, taken_at=at)
     position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
@@ -41,45 +47,17 @@ async def start_playback(
     return _reply(opened, session), position
 
 
-async def _session(opened: Resources, body: StartBody, caller: Principal) -> SessionSnapshot:
+def _session(opened: Resources, body: StartBody, caller: Principal, admission: Admission) -> SessionSnapshot:
     if caller.profile_id is None or caller.account_id is None:
         raise ProfileRequired("ask for a token with an account and a profile: playhead token --profile ...")
-    _check_device(opened, body.device.device_id, caller)
     return SessionSnapshot(
         session_id=SessionId(str(body.session_id) if body.session_id else new_id()),
         account_id=AccountId(caller.account_id),
         profile_id=ProfileId(caller.profile_id),
         started_at=opened.clock(),
-        title=await _title(opened, TitleId(body.title_id), caller),
+        title=admission.title,
         device=body.device.value_object(),
     )
-
-
-def _check_device(opened: Resources, device_id: str, caller: Principal) -> None:
-    """Raises DeviceNotYours. A token that is bound to no device, as those of `playhead token`, may name any."""
-    if caller.device_id not in (None, device_id):
-        raise DeviceNotYours(
-            f"the access token is for device {caller.device_id}; send that as device_id, or sign in on this device",
-            members={"device_id": caller.device_id},
-        )
-    if opened.revocations.has_device(device_id):
-        raise DeviceNotYours("the device was removed from its account; sign in on it again")
-
-
-async def _title(opened: Resources, title_id: TitleId, caller: Principal) -> TitleSnapshot:
-    title = await rated_title(opened.pool, title_id)
-    if not title.is_within(caller.maturity_limit):
-        unlock = f"/v1/accounts/{caller.account_id}/profiles/{caller.profile_id}/unlock"
-        raise PinRequired(
-            f"the title is above the profile's maturity limit; POST the profile's PIN to {unlock}, and start with the"
-            " token of that reply",
-            members={
-                "minimum_age": title.minimum_age,
-                "maturity_limit": caller.maturity_limit,
-                "unlock": unlock,
-            },
-        )
-    return title.snapshot
 
 
 def _reply(opened: Resources, session: SessionSnapshot) -> StartedReply:

@@ -20,7 +20,7 @@ from commands.catalog.refusals import (
     WindowEndsBeforeItStarts,
     WindowsOverlap,
 )
-from commands.catalog.territories import TERRITORIES
+from events.territories import TERRITORIES
 from events.titles import CHANNELS, Holdback, Kind, LocalizedText, Markers, Season, TitleDetails, overlap
 from events.types import Availability, Maturity, TitleId
 

@@ -11,20 +11,19 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from infra.clock import utc_now
+from infra.entitlement import PURCHASE_USABLE, Status
 from infra.http.openapi import replies
 from query_api.dependencies import EVERY_PAGE, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
-from query_api.subscription.entitlement import Status
 from query_api.subscription.plans import LIMITS_EXAMPLE, Limits
 from query_api.subscription.subscriptions import SUBSCRIPTION, subscription_of
 
-USABLE: Final = """
+USABLE: Final = f"""
     select purchase_id, title_id, kind, access_from, access_until, start_by, started_at from subscription_purchases
-    where account_id = $1 and purchase_id > $2 and status = 'granted' and ($3::text is null or title_id = $3)
-      and access_from <= $4 and (access_until is null or $4 < access_until)
-      and (start_by is null or started_at is not null or $4 < start_by)
+    where account_id = $1 and purchase_id > $2 and ($3::text is null or title_id = $3)
+      and {PURCHASE_USABLE.format(now="$4")}
     order by purchase_id limit $5
 """
 

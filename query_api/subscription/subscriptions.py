@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from infra.clock import utc_now
+from infra.entitlement import Moments, Status, standing_at
 from infra.http.openapi import replies
 from infra.http.problems import ProblemKind, Refusal
 from query_api.dependencies import From, Positions
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
-from query_api.subscription.entitlement import Moments, Status, standing_at
 from query_api.subscription.plans import LIMITS_EXAMPLE, MONEY_EXAMPLE, Limits, Money
 
 

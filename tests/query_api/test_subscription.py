@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from infra.access.permissions import Principal
 from infra.access.tokens import Tokens
+from infra.entitlement import Moments, Status, standing_at
 from query_api.subscription import (
     entitlements,
     invoices,
@@ -17,7 +18,6 @@ from query_api.subscription import (
     subscriptions,
     transactions,
 )
-from query_api.subscription.entitlement import Moments, Status, standing_at
 from tests.query_api.conftest import signed_in
 
 ACCOUNT_VIEWS = ["subscription", "subscription/history", "entitlements", "invoices", "transactions"]

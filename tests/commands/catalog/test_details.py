@@ -27,9 +27,9 @@ from commands.catalog.refusals import (
     WindowEndsBeforeItStarts,
     WindowsOverlap,
 )
-from commands.catalog.territories import TERRITORIES
 from events.catalog import TitleRevised
 from events.refusals import Refusal
+from events.territories import TERRITORIES
 from events.titles import Credit, Holdback, Kind, LocalizedText, Markers, Span, Status, open_windows
 from events.types import Availability, Licence, Maturity, TitleId
 from tests.commands.catalog.examples import FILM_DETAILS, MOVIE, catalog, drafted, published

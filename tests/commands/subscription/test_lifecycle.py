@@ -28,9 +28,9 @@ from events.subscription import (
     TrialStarted,
 )
 from events.types import SubscriptionId
+from infra.entitlement import ACCESS, Moments, standing_at
 from projections.subscription.subscription_due import SubscriptionsDue
 from projections.subscription.subscriptions import Subscriptions
-from query_api.subscription.entitlement import ACCESS, Moments, standing_at
 from tests.builders import envelope, recorded
 from tests.commands.subscription.accounts import (
     BASIC,

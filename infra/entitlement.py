@@ -1,4 +1,5 @@
-"""Who may watch, computed when asked: pure, from a status, its moments and the time.
+"""Who may watch, computed when asked: pure, from the rows of the views subscriptions and subscription_purchases and the
+time. The query API shows it and commands decide by it, so it is here, where both can reach it.
 
 No timer is waited for: whether or not the renewal process ran, a period that is over is in grace until grace_until, a
 pause that is over is none, and what was canceled lasts until it ends.
@@ -8,8 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+import msgspec
+
+from events.subscription import PlanLimits
+
 Status: TypeAlias = Literal["pending", "trialing", "active", "grace", "past_due", "paused", "canceled", "expired"]
 ACCESS: Final[frozenset[Status]] = frozenset({"trialing", "active", "grace", "canceled"})
+
+PURCHASE_USABLE: Final = """
+    status = 'granted' and access_from <= {now} and (access_until is null or {now} < access_until)
+    and (start_by is null or started_at is not null or {now} < start_by)
+"""
+"""That a row of subscription_purchases lets its title be played at `{now}`. A rental is to be started before start_by,
+and lasts until access_until from then on.
+"""
 
 
 class Columns(Protocol):
@@ -62,6 +75,17 @@ def standing_at(moments: Moments, now: datetime) -> Standing:
     """How a subscription is at a time."""
     resumed = _resumed(moments, now)
     return Standing(resumed, _status_at(resumed, now))
+
+
+class _Terms(msgspec.Struct):
+    """What is read of PlanTerms."""
+
+    limits: PlanLimits
+
+
+def limits_of(row: Columns) -> PlanLimits:
+    """What the plan of a row of the table subscriptions allows, whether or not it gives access now."""
+    return msgspec.json.decode(row["terms"], type=_Terms).limits
 
 
 def _resumed(moments: Moments, now: datetime) -> Moments:

@@ -8,13 +8,17 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from commands.playback.grants import Grant
 from events.catalog import EpisodeMoved, SeasonAdded, TitlePublished, TitleRevised, TitleWithdrawn
+from events.cmcd import EventToken, Measure, Record
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, Recorded, encode
 from events.operations import RecordDeadLettered
 from events.playback import (
     EVENT_OF,
     DeviceSnapshot,
     Heartbeat,
+    PlaybackCmcdReported,
+    PlaybackCmcdRequested,
     PlaybackSessionExpired,
     PlaybackSessionTerminated,
     PlaybackStarted,
@@ -91,6 +95,11 @@ def session(session_id: str = "session-1", **changes: Any) -> SessionSnapshot:
     return msgspec.structs.replace(snapshot, **changes)
 
 
+def grant(of: SessionSnapshot | None = None, **changes: Any) -> Grant:
+    """What a playback token grants: a session of an account that may play any number of streams."""
+    return msgspec.structs.replace(Grant(session=of or session()), **changes)
+
+
 def report(report_class: type[Any] = Heartbeat, seq: int = 0, **values: Any) -> Any:
     """A report of any class. Unless told, it lies seq heartbeats into the session, in time and in the title."""
     values.setdefault("at", EVENING + timedelta(milliseconds=seq * HEARTBEAT_MS))
@@ -148,6 +157,43 @@ def playback_terminated(of: SessionSnapshot | None = None, *, at: datetime) -> E
     snapshot = of or session()
     by = TerminatedBy(profile_id=snapshot.profile_id, device_name="Kitchen", title_name="Sintel")
     return _closed(PlaybackSessionTerminated(session=snapshot, reason="replaced", by=by), snapshot, "terminated", at)
+
+
+def cmcd_record(sn: int = 0, **keys: Any) -> Record:
+    """What hls.js says every ten seconds; keys by their names. Unless told, `ts` lies sn heartbeats after EVENING."""
+    said: dict[str, Any] = {"e": EventToken.TIME, "sid": "player-1", "v": 2, "bl": (Measure(7_900),)}
+    said["ts"] = int(EVENING.timestamp() * 1_000) + sn * HEARTBEAT_MS
+    return Record(sn=sn, **(said | keys))
+
+
+def cmcd_reported(
+    record: Record | None = None, *, of: SessionSnapshot | None = None, target: str = "default"
+) -> Envelope[Event]:
+    """A record in event mode, at the time that it says."""
+    said = record or cmcd_record()
+    snapshot = of or session()
+    assert said.ts is not None
+    event = PlaybackCmcdReported(session=snapshot, target=target, record=said)
+    return _observed(event, datetime.fromtimestamp(said.ts / 1_000, UTC))
+
+
+def cmcd_requested(
+    record: Record | None = None,
+    *,
+    of: SessionSnapshot | None = None,
+    target: str = "default",
+    at: datetime = EVENING,
+) -> Envelope[Event]:
+    """A record in request mode, of a segment of video unless told."""
+    said = record or Record(br=(Measure(3_200),), d=4_000, sid="player-1")
+    return _observed(PlaybackCmcdRequested(session=of or session(), target=target, record=said), at)
+
+
+def _observed(event: PlaybackCmcdReported | PlaybackCmcdRequested, at: datetime) -> Envelope[Event]:
+    of = event.session
+    built = envelope(event, id=f"{of.session_id}:{event.record.identity(event.target)}", subject=of.session_id)
+    received = at + timedelta(milliseconds=40)
+    return msgspec.structs.replace(built, partitionkey=of.profile_id, time=at, recordedtime=received)
 
 
 def _closed(event: Event, of: SessionSnapshot, how: str, at: datetime) -> Envelope[Event]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from commands.dependencies import Resources
 from commands.playback.admission import Admission, admit
 from commands.playback.bodies import StartBody, StartedReply
+from commands.playback.grants import Grant
 from commands.playback.leases import CLAIMED
 from commands.playback.recording import recorded
 from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted
@@ -44,7 +45,7 @@ async def start_playback(
     event = recorded(started, session, context, event_id=session.session_id, at=at, taken_at=at)
     position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
     await opened.leases.confirm(session.session_id)
-    return _reply(opened, session), position
+    return _reply(opened, Grant(session=session, max_streams=admission.max_streams)), position
 
 
 def _session(opened: Resources, body: StartBody, caller: Principal, admission: Admission) -> SessionSnapshot:
@@ -60,12 +61,12 @@ def _session(opened: Resources, body: StartBody, caller: Principal, admission: A
     )
 
 
-def _reply(opened: Resources, session: SessionSnapshot) -> StartedReply:
-    settings = opened.settings
+def _reply(opened: Resources, grant: Grant) -> StartedReply:
+    settings, session = opened.settings, grant.session
     expires_at: datetime = session.started_at + timedelta(seconds=settings.playback_token_ttl_s)
     return StartedReply(
         session_id=session.session_id,
-        playback_token=opened.tokens.mint_playback(session, expires_at),
+        playback_token=opened.tokens.mint_playback(grant, expires_at),
         heartbeat_interval_s=settings.heartbeat_interval_s,
         lease_expires_at=session.started_at + timedelta(seconds=settings.lease_s),
         token_expires_at=expires_at,

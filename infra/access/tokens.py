@@ -76,7 +76,7 @@ class _Access(Times, kw_only=True, omit_defaults=True):
 
 class _Playback(Times, kw_only=True):
     aud: str
-    session: dict[str, object]
+    grant: dict[str, object]
 
 
 _SCOPES: Final = frozenset(Scope)
@@ -124,20 +124,20 @@ class Tokens:
         """Who an access token speaks for. Raises BadToken."""
         return self._once(token, Principal, self._read_access, max_bytes=self._settings.access_token_max_bytes)
 
-    def mint_playback(self, session: object, expires_at: datetime) -> str:
-        """A playback token that carries a session snapshot."""
+    def mint_playback(self, grant: object, expires_at: datetime) -> str:
+        """A playback token that carries what is granted: a session, and on which terms."""
         key = self.keys.internal_ring.signing()
-        claims = {"session": msgspec.to_builtins(session), "aud": PLAYBACK_AUDIENCE, "exp": expires_at}
+        claims = {"grant": msgspec.to_builtins(grant), "aud": PLAYBACK_AUDIENCE, "exp": expires_at}
         headers = {"typ": PLAYBACK_TYPE, "kid": key.kid}
         return jwt.encode(claims, key.value, algorithm="HS256", headers=headers)
 
-    def verify_playback(self, token: str, session_class: type[T]) -> T:
-        """The session snapshot in a playback token. Raises BadToken."""
+    def verify_playback(self, token: str, grant_class: type[T]) -> T:
+        """What a playback token grants. Raises BadToken."""
 
         def read(encoded: Jws) -> tuple[T, float]:
-            return self._read_playback(encoded, session_class)
+            return self._read_playback(encoded, grant_class)
 
-        return self._once(token, session_class, read, max_bytes=PLAYBACK_MAX_BYTES)
+        return self._once(token, grant_class, read, max_bytes=PLAYBACK_MAX_BYTES)
 
     def mint_refresh(self, sign_in_id: str, generation: int) -> str:
         """The refresh token of a sign-in, numbered: made again from its number, so that none has to be kept."""
@@ -195,7 +195,7 @@ class Tokens:
         check_times(claims, self._clock().timestamp(), self._settings.token_leeway_s)
         return _principal(claims), claims.exp
 
-    def _read_playback(self, jws: Jws, session_class: type[T]) -> tuple[T, float]:
+    def _read_playback(self, jws: Jws, grant_class: type[T]) -> tuple[T, float]:
         key = self.keys.internal_ring.find(jws.header.kid)
         if key is None:
             raise BadToken("the token is signed by a key that is not ours")
@@ -206,7 +206,7 @@ class Tokens:
         check_audience(claims.aud, PLAYBACK_AUDIENCE)
         check_times(claims, self._clock().timestamp(), self._settings.token_leeway_s)
         try:
-            return msgspec.convert(claims.session, session_class), claims.exp
+            return msgspec.convert(claims.grant, grant_class), claims.exp
         except msgspec.ValidationError as error:
             raise BadToken(f"the playback token is of another version: {error}") from error
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from commands.playback.grants import Grant
 from commands.playback.reports import ReportBody
 from events.playback import AnyReport, Heartbeat, SessionSnapshot
 from events.types import AccountId, ProfileId, SessionId
@@ -16,6 +17,7 @@ from infra.settings import Settings
 from tests import builders
 
 PATH = "/v1/playback/sessions/{}/events"
+MAX_STREAMS = 4
 HEALTH: dict[str, Any] = {"bitrate_kbps": 4_500, "buffer_ms": 24_000, "dropped_frames": 0}
 
 
@@ -45,7 +47,7 @@ def heartbeat(seq: int, at: datetime, position_ms: int | None = None) -> AnyRepo
 def tokens_of(settings: Settings, sessions: list[SessionSnapshot], expires_at: datetime) -> list[str]:
     """A playback token for each session."""
     tokens = Tokens(settings)
-    return [tokens.mint_playback(each, expires_at) for each in sessions]
+    return [tokens.mint_playback(Grant(session=each, max_streams=MAX_STREAMS), expires_at) for each in sessions]
 
 
 def report_request(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from time import process_time_ns
 
-from events.playback import SessionSnapshot
+from commands.playback.grants import Grant
 from infra.access.permissions import Principal
 from infra.access.tokens import Tokens
 from infra.clock import utc_now
@@ -58,7 +58,7 @@ async def _reports(bench: Bench, port: int) -> None:
 def _playback(settings: Settings, *, remembered: bool) -> list[float]:
     sessions = [players.session(number) for number in range(SESSIONS)]
     given = players.tokens_of(settings, sessions, utc_now() + timedelta(hours=1))
-    return _measured(settings, given, lambda tokens, token: tokens.verify_playback(token, SessionSnapshot), remembered)
+    return _measured(settings, given, lambda tokens, token: tokens.verify_playback(token, Grant), remembered)
 
 
 def _access(settings: Settings, *, remembered: bool) -> list[float]:

@@ -182,7 +182,7 @@ def wrong_tokens(settings: Settings) -> dict[str, str | None]:
         "expired": signed(iat=long_ago - 600, exp=long_ago),
         "wrong audience": signed(aud="somebody-else"),
         "wrong key": signed(Ed25519PrivateKey.generate()),
-        "a playback token": tokens.mint_playback(builders.session(), utc_now() + timedelta(hours=1)),
+        "a playback token": tokens.mint_playback(builders.grant(), utc_now() + timedelta(hours=1)),
         "an API key that was never issued": "phk_000000000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA_00000000",
     }
 
@@ -276,7 +276,7 @@ async def test_what_is_shown_instead_of_an_access_token_is_verified(matrix: Matr
 
 
 async def test_a_playback_token_is_for_its_own_session(matrix: Matrix) -> None:
-    token = Tokens(matrix.settings).mint_playback(builders.session(), utc_now() + timedelta(hours=1))
+    token = Tokens(matrix.settings).mint_playback(builders.grant(), utc_now() + timedelta(hours=1))
     for call in matrix.calls:
         if isinstance(call.row.access, Bearing) and "session_id" in call.parameters:
             assert (await matrix.send(call, token)).status_code in (403, 404), call.name

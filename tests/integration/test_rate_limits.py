@@ -172,7 +172,7 @@ async def test_a_session_that_floods_is_limited_alone(live: Settings) -> None:
     async with app.router.lifespan_context(app), _client(app) as client:
 
         async def stop(number: int) -> httpx.Response:
-            token = Tokens(settings).mint_playback(sessions[number], utc_now().replace(year=2099))
+            token = Tokens(settings).mint_playback(builders.grant(sessions[number]), utc_now().replace(year=2099))
             path = f"/v1/playback/sessions/{sessions[number].session_id}/stop"
             return await client.post(path, json={}, headers={"Authorization": f"Bearer {token}"})
 

@@ -80,7 +80,7 @@ class Player:
 
     def __init__(self, settings: Settings, **session: Any) -> None:
         self.session = builders.session(SessionId(str(uuid4())), started_at=utc_now(), **session)
-        self.token = Tokens(settings).mint_playback(self.session, utc_now() + timedelta(hours=1))
+        self.token = Tokens(settings).mint_playback(builders.grant(self.session), utc_now() + timedelta(hours=1))
 
     def path(self, what: str = "events") -> str:
         return f"/v1/playback/sessions/{self.session.session_id}/{what}"

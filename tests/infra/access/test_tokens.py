@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.playback import SessionSnapshot
+from commands.playback.grants import Grant
 from infra.access.keyring import public_jwk
 from infra.access.permissions import Principal, Scope
 from infra.access.tokens import ACCESS_AUDIENCE, BadToken, Tokens
 from infra.cursors import Cursors
 from infra.settings import Settings
-from tests.builders import session
+from tests.builders import grant
 
 VIEWER = Principal(
     subject="viewer",
@@ -134,8 +134,8 @@ def test_a_token_can_be_narrowed_and_made_to_last(tokens: Tokens, clock: Movable
 
 
 def test_a_playback_token_carries_its_session(tokens: Tokens, clock: MovableClock) -> None:
-    token = tokens.mint_playback(session(), clock() + timedelta(hours=1))
-    assert tokens.verify_playback(token, SessionSnapshot) == session()
+    token = tokens.mint_playback(grant(), clock() + timedelta(hours=1))
+    assert tokens.verify_playback(token, Grant) == grant()
 
 
 def test_a_refresh_token_is_the_same_each_time_and_says_its_number(tokens: Tokens) -> None:
@@ -154,15 +154,15 @@ def test_what_was_signed_well_is_taken(tokens: Tokens, sign: Sign) -> None:
 
 
 def test_one_kind_of_token_is_not_taken_for_the_other(tokens: Tokens, clock: MovableClock) -> None:
-    playback = tokens.mint_playback(session(), clock() + timedelta(hours=1))
+    playback = tokens.mint_playback(grant(), clock() + timedelta(hours=1))
     access, refresh = tokens.mint_access(VIEWER), tokens.mint_refresh("s-1", 1)
-    tokens.verify_playback(playback, SessionSnapshot)  # remembered tokens are told apart too
+    tokens.verify_playback(playback, Grant)  # remembered tokens are told apart too
     tokens.verify_access(access)
     for other in (playback, refresh):
         refused(tokens, other)
     for other in (access, refresh):
         with pytest.raises(BadToken):
-            tokens.verify_playback(other, SessionSnapshot)
+            tokens.verify_playback(other, Grant)
     for other in (access, playback):
         with pytest.raises(BadToken):
             tokens.read_refresh(other)
@@ -392,11 +392,11 @@ def test_a_token_from_a_clock_that_is_ahead_is_taken_within_the_leeway(
 
 
 def test_a_remembered_playback_token_expires_all_the_same(tokens: Tokens, clock: MovableClock) -> None:
-    token = tokens.mint_playback(session(), clock() + timedelta(seconds=1))
-    tokens.verify_playback(token, SessionSnapshot)
+    token = tokens.mint_playback(grant(), clock() + timedelta(seconds=1))
+    tokens.verify_playback(token, Grant)
     clock.pass_by(2)
     with pytest.raises(BadToken):
-        tokens.verify_playback(token, SessionSnapshot)
+        tokens.verify_playback(token, Grant)
 
 
 # Keys
@@ -440,14 +440,14 @@ def test_keys_are_readable_by_their_owner_only(tokens: Tokens, tmp_path: Path) -
 
 def test_a_rotation_logs_nobody_out(settings: Settings, clock: MovableClock) -> None:
     one, other = Tokens(settings, clock), Tokens(settings, clock)
-    playback = one.mint_playback(session(), clock() + timedelta(days=1))
+    playback = one.mint_playback(grant(), clock() + timedelta(days=1))
     access, refresh = one.mint_access(VIEWER), one.mint_refresh("s-1", 3)
     cursor = Cursors(one.keys.internal_ring.values).sign("listing", VIEWER)
 
     def all_hold() -> None:
         for process in (one, other):
             assert process.verify_access(access) == VIEWER
-            assert process.verify_playback(playback, SessionSnapshot) == session()
+            assert process.verify_playback(playback, Grant) == grant()
             assert process.read_refresh(refresh) == ("s-1", 3)
             assert Cursors(process.keys.internal_ring.values).read("listing", cursor, Principal) == VIEWER
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar, get_a
 
 import msgspec
 
+from events.cmcd import Record, Target
 from events.envelope import Event
 from events.types import (
     AccountId,
@@ -294,6 +295,26 @@ class PlaybackSessionTerminated(Event, frozen=True):
     by: TerminatedBy
 
 
+class Observed(Event, frozen=True):
+    """What a player of another maker said about itself (CMCD), with the session that it belongs to. `target`: which of
+    a player's collectors it was sent to. Envelope time: `record.ts`, or, without one that can be believed
+    (`time_adjusted`), when it came.
+    """
+
+    session: SessionSnapshot
+    target: Target
+    record: Record
+    time_adjusted: bool = False
+
+
+class PlaybackCmcdReported(Observed, frozen=True):
+    """A record in event mode: something happened in the player, or time passed. A resend has the same id."""
+
+
+class PlaybackCmcdRequested(Observed, frozen=True):
+    """A record in request mode: the player asked for an object, and said this beside."""
+
+
 ReportedEvent = (
     PlaybackFirstFrameShown
     | PlaybackProgressed
@@ -314,7 +335,9 @@ PlayedEvent = PlaybackStarted | ReportedEvent
 """What says where a session's playhead is."""
 ClosedEvent = PlaybackSessionExpired | PlaybackSessionTerminated
 """What ends a session from outside its player."""
-PlaybackEvent = PlayedEvent | ClosedEvent
+CmcdEvent = PlaybackCmcdReported | PlaybackCmcdRequested
+"""What says how a player fares, and nothing of the playhead."""
+PlaybackEvent = PlayedEvent | ClosedEvent | CmcdEvent
 
 EVENT_OF: dict[type[Report], type[Event]] = {
     report: event for event in get_args(ReportedEvent) for report in get_args(event.__orig_bases__[0])

@@ -29,10 +29,7 @@ class Deviation(StrEnum):
     VERSION_MISSING = "version_missing"  # an event without v=2: v1 has no events, so it is v2
 
 
-Deviations = tuple[Deviation, ...]
-
-
-def counted(mended: Iterable[Deviations], player: str) -> Counter[tuple[str, Deviation]]:
+def counted(mended: Iterable[Iterable[str]], player: str) -> Counter[tuple[str, str]]:
     """How many records of `player` were mended, by deviation. `player` is what the collector's URL or session says:
     no key of CMCD names the player.
     """

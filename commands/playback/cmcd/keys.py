@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from commands.playback.cmcd.tokens import EventToken, ObjectType, PlayerState, StreamingFormat, StreamType
+from events.cmcd import EventToken, ObjectType, PlayerState, StreamingFormat, StreamType
 
 Vocabulary = type[EventToken] | type[ObjectType] | type[PlayerState] | type[StreamingFormat] | type[StreamType]
 

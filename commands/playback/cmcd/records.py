@@ -3,7 +3,6 @@
 What cannot be read is an Unreadable with its reason, beside the records that can.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from commands.playback.cmcd.deviations import Deviation, Deviations
+from commands.playback.cmcd.deviations import Deviation
 from commands.playback.cmcd.dictionaries import (
     Bare,
     Malformed,
@@ -25,8 +24,8 @@ from commands.playback.cmcd.dictionaries import (
     written,
 )
 from commands.playback.cmcd.keys import KEYS
-from commands.playback.cmcd.tokens import EventToken, ObjectType, PlayerState, StreamingFormat, StreamType
-from commands.playback.cmcd.values import Hint, Measure, Unfit, Value, value_of
+from commands.playback.cmcd.values import Unfit, Value, value_of
+from events.cmcd import EventToken, ObjectType, Other, PlayerState, Record
 
 
 @dataclass(frozen=True)
@@ -62,86 +61,6 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: Reason
     detail: str
     line: int = 0
-
-
-class Other(msgspec.Struct, frozen=True):
-    """A key that CMCD does not know (custom keys hold a hyphen), or a value unfit for its key; `value` as RFC 8941
-    writes it.
-    """
-
-    key: str
-    value: str
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a player said, by CMCD's own key names (meanings and units: keys.KEYS), and what was mended to read it.
-
-    An absent flag is false, an absent list is empty. `others` are sorted by key.
-    """
-
-    ab: tuple[Measure, ...] = ()
-    bg: bool = False
-    bl: tuple[Measure, ...] = ()
-    br: tuple[Measure, ...] = ()
-    bs: bool = False
-    bsa: tuple[Measure, ...] = ()
-    bsd: tuple[Measure, ...] = ()
-    bsda: tuple[Measure, ...] = ()
-    cdn: str | None = None
-    cen: str | None = None
-    cid: str | None = None
-    cmsdd: str | None = None
-    cmsds: str | None = None
-    cs: str | None = None
-    d: int | None = None
-    dfa: int | None = None
-    dl: int | None = None
-    e: EventToken | None = None
-    ec: tuple[str, ...] = ()
-    h: str | None = None
-    lab: tuple[Measure, ...] = ()
-    lb: tuple[Measure, ...] = ()
-    ltc: int | None = None
-    msd: int | None = None
-    mtp: tuple[Measure, ...] = ()
-    nor: tuple[Hint, ...] = ()
-    nr: bool = False
-    nrr: str | None = None
-    ot: ObjectType | None = None
-    pb: tuple[Measure, ...] = ()
-    pr: float | None = None
-    pt: int | None = None
-    rc: int | None = None
-    rtp: int | None = None
-    sf: StreamingFormat | None = None
-    sid: str | None = None
-    smrt: str | None = None
-    sn: int | None = None
-    st: StreamType | None = None
-    sta: PlayerState | None = None
-    su: bool = False
-    tab: tuple[Measure, ...] = ()
-    tb: tuple[Measure, ...] = ()
-    tbl: tuple[Measure, ...] = ()
-    tpb: tuple[Measure, ...] = ()
-    ts: int | None = None
-    ttfb: int | None = None
-    ttfbb: int | None = None
-    ttlb: int | None = None
-    url: str | None = None
-    v: int = 1
-    others: tuple[Other, ...] = ()
-    mended: Deviations = ()
-
-    def identity(self, target: str) -> str | None:
-        """One text for (sid, target, sn, ts, e): the same for a record however often and in whatever batch it comes.
-
-        None when the player leaves out one of them (dash.js by default): then nothing tells a resend from a neighbour.
-        """
-        if self.e is None or self.sid is None or self.sn is None or self.ts is None:
-            return None
-        named = msgspec.json.encode((self.sid, target, self.sn, self.ts, self.e))
-        return f"cmcd:{hashlib.blake2b(named, digest_size=16).hexdigest()}"
 
 
 Reading = Record | Unreadable

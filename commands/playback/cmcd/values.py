@@ -3,30 +3,15 @@
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 
-import msgspec
 from http_sf import Token
 
 from commands.playback.cmcd.deviations import Deviation
 from commands.playback.cmcd.dictionaries import Bare, Item, Member, ascii_of
 from commands.playback.cmcd.keys import Key, Shape, Vocabulary
-from commands.playback.cmcd.tokens import ObjectType
+from events.cmcd import Hint, Measure, ObjectType
 
 MAX_INTEGER = 999_999_999_999_999
 MAX_DECIMAL = 999_999_999_999
-
-
-class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A number of a list, in the key's unit; `of`: the kind of object that it is about, when said."""
-
-    value: int
-    of: ObjectType | None = None
-
-
-class Hint(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An object that the player will ask for next; `r`: the range of its bytes, when said."""
-
-    path: str
-    r: str | None = None
 
 
 Value = bool | int | float | str | tuple[str, ...] | tuple[Measure, ...] | tuple[Hint, ...]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from commands.playback.cmcd.records import Reading, Record, read_headers, read_lines, read_query
+from commands.playback.cmcd.records import Reading, read_headers, read_lines, read_query
+from events.cmcd import Record
 
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.jsonl"))
 NAMES = [path.stem for path in RECORDINGS]

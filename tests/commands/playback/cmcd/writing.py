@@ -3,8 +3,7 @@
 import http_sf
 
 from commands.playback.cmcd.keys import KEYS, Shape
-from commands.playback.cmcd.records import Record
-from commands.playback.cmcd.values import Hint, Measure
+from events.cmcd import Hint, Measure, Record
 
 
 def line_of(record: Record) -> bytes:

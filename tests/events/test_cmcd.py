@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.playback.cmcd.tokens import LEADS, MEANS, EventToken, PlayerState, follow
+from events.cmcd import LEADS, MEANS, EventToken, Means, PlayerState, follow
 from events.playback import EVENT_OF
 from tests.commands.playback.cmcd.recorded import recording, records
 
@@ -13,14 +13,18 @@ def told(states: str) -> list[str]:
     for state in states:
         phase, event = follow(phase, PlayerState(state))
         if event is not None:
-            events.append(str(event.__struct_config__.tag))
+            events.append(str(event))
     return events
 
 
 def test_every_token_has_its_meaning_or_none() -> None:
     assert set(MEANS) == set(EventToken)
     assert len(EventToken) == 19
-    assert {event for event in (*MEANS.values(), *LEADS.values()) if event is not None} <= set(EVENT_OF)
+    assert {event for event in (*MEANS.values(), *LEADS.values()) if event is not None} == set(Means)
+
+
+def test_every_meaning_is_a_report_of_ours() -> None:
+    assert set(Means) <= {report.__struct_config__.tag for report in EVENT_OF}
 
 
 @pytest.mark.parametrize(
@@ -37,9 +41,7 @@ def test_every_token_has_its_meaning_or_none() -> None:
     ],
 )
 def test_a_token_means_our_event(token: str, name: str) -> None:
-    event = MEANS[EventToken(token)]
-    assert event is not None
-    assert event.__struct_config__.tag == name
+    assert MEANS[EventToken(token)] == name
 
 
 @pytest.mark.parametrize(

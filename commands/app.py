@@ -15,12 +15,13 @@ from commands.identity import routes as identity
 from commands.identity.problems import PROBLEMS as IDENTITY_PROBLEMS
 from commands.openapi import document_ingest
 from commands.payments import routes as payments
-from commands.playback import reporting
+from commands.playback import collecting, reporting
 from commands.playback import routes as playback
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from commands.playback.short_way import ShortWay
 from commands.subscription import staff_routes as subscription
+from commands.subscription.first_plays import FirstPlays
 from commands.subscription.problems import PROBLEMS as SUBSCRIPTION_PROBLEMS
 from commands.subscription.recording import Recording
 from commands.subscription.withdrawing import Withdrawals
@@ -37,6 +38,7 @@ from infra.http.openapi import document_access, document_refusals, serve_documen
 from infra.http.perimeter import fence
 from infra.http.rate_sharing import shared
 from infra.http.server import serve
+from infra.http.territory import Territories
 from infra.postgres import Role, connect_pool
 from infra.publisher import Publisher
 from infra.settings import Settings
@@ -65,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.limiter = fence(app, settings)
     problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS, **IDENTITY_PROBLEMS})
     app.router.routes.extend(reporting.routes)
+    app.router.routes.extend(collecting.routes)
     app.include_router(playback.router)
     app.include_router(catalog.router)
     identity.install(app, settings)
@@ -84,6 +87,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     publisher = Publisher(settings)
     client = redis.connect(settings, is_timed=False)
     await publisher.start()
+    handling = Handling(EventLog(pool, settings), utc_now)
     app.state.resources = Resources(
         settings=settings,
         limits=Limits.of(settings),
@@ -91,13 +95,15 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         tokens=app.state.tokens,
         revocations=app.state.revocations,
         pool=pool,
-        handling=Handling(EventLog(pool, settings), utc_now),
+        handling=handling,
         publisher=publisher,
         leases=Leases(client, settings),
+        territories=Territories(settings),
+        on_first_play=FirstPlays(handling, app.state.subscription_deciders).on_first_play,
     )
-    recording = Recording(app.state.resources.handling, app.state.subscription_deciders)
+    recording = Recording(handling, app.state.subscription_deciders)
     app.state.on_payment_event = recording.on_webhook
-    withdrawals = Withdrawals(app.state.resources.handling, app.state.subscription_deciders)
+    withdrawals = Withdrawals(handling, app.state.subscription_deciders)
     app.state.on_withdrawal = withdrawals.on_withdrawal
     rates = shared(app.state.limiter, settings, lambda: app.state.tokens.keys.internal)
     try:

@@ -1,7 +1,8 @@
 """What the routes of the commands API work with, opened once a process, and the terms that a request comes with."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Header, Request, Response
 from msgspec import structs
@@ -10,6 +11,7 @@ from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
+from events.types import PurchaseId
 from infra.access.authentication import Needs, principal
 from infra.access.permissions import Principal, Scope
 from infra.access.revocations import Revocations
@@ -17,6 +19,7 @@ from infra.access.tokens import Tokens
 from infra.clock import Clock
 from infra.event_log import Idempotency
 from infra.http.client_address import client_address
+from infra.http.territory import Territories
 from infra.personal_data import MasterKey
 from infra.positions import HEADER as POSITION_HEADER
 from infra.postgres import Pool
@@ -24,6 +27,10 @@ from infra.publisher import Publisher
 from infra.settings import Settings
 
 IDEMPOTENCY_KEY_MAX_CHARS = 255
+
+
+OnFirstPlay: TypeAlias = Callable[[PurchaseId, Context], Awaitable[bool]]
+"""Told that a rental is played for the first time, and whose request it is; whether the rental runs now."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Resources:
     handling: Handling
     publisher: Publisher
     leases: Leases
+    territories: Territories
+    on_first_play: OnFirstPlay
 
 
 def resources(request: Request) -> Resources:

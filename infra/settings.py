@@ -9,10 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
+from events.territories import TERRITORIES
 from infra.server_access import ServerAccess
 
 KIB = 1024
@@ -89,6 +90,12 @@ class Settings(ServerAccess):
     request_body_timeout_s: float = Field(default=20.0, gt=0, description="for a body to arrive wholly")
     request_timeout_s: float = Field(default=30.0, gt=0, description="for a request to be answered")
 
+    # Where viewers are; docs/operations.md
+    territory_header: str | None = Field(
+        default=None, pattern="^[A-Za-z0-9-]+$", description="in which a trusted proxy says it: CF-IPCountry"
+    )
+    default_territory: str | None = Field(default=None, description="ISO 3166-1 alpha-2: of whom nothing says it")
+
     # Rate limits: of a principal or a playback session, and of a client address; docs/security.md
     rate_sign_in: str = Field(default="60 per 60 s", pattern=QUOTA)
     rate_sign_in_address: str = Field(default="600 per 60 s", pattern=QUOTA, description="refreshes too")
@@ -96,6 +103,8 @@ class Settings(ServerAccess):
     rate_account_address: str = Field(default="600 per 60 s", pattern=QUOTA)
     rate_ingest: str = Field(default="600 per 60 s", pattern=QUOTA, description="reports of a session: 10 a second")
     rate_ingest_address: str = Field(default="12000 per 60 s", pattern=QUOTA)
+    rate_cmcd: str = Field(default="3000 per 60 s", pattern=QUOTA, description="a player that resends: 27 a second")
+    rate_cmcd_address: str = Field(default="30000 per 60 s", pattern=QUOTA)
     rate_command: str = Field(default="3000 per 60 s", pattern=QUOTA)
     rate_command_address: str = Field(default="6000 per 60 s", pattern=QUOTA)
     rate_query: str = Field(default="3000 per 60 s", pattern=QUOTA)
@@ -111,7 +120,29 @@ class Settings(ServerAccess):
     heartbeat_interval_s: int = Field(default=10, ge=1)
     playback_token_ttl_s: int = Field(default=24 * 3600, ge=60)
     clock_skew_future_s: int = Field(default=300, description="how far after our clock a corrected time may be")
+    cmcd_max_lines: int = Field(default=500, ge=1, description="CMCD records in a request")
+    cmcd_line_max_bytes: int = Field(default=8 * KIB, ge=KIB, le=8 * KIB, description="of a CMCD record; seen: 415")
+    cmcd_max_members: int = Field(default=96, ge=64, description="keys of a CMCD record; seen: 28")
+    cmcd_max_items: int = Field(default=64, ge=1, description="of one list in a CMCD record")
+    cmcd_text_max_characters: int = Field(default=2_048, ge=64, description="of one text in a CMCD record")
+    cmcd_clock_slack_s: int = Field(default=300, ge=0, description="how far off a CMCD player's clock is believed")
     position_slack_ms: int = Field(default=5_000, description="how far past its duration a player may report")
+
+    # Downloads and backfill
+    download_token_ttl_days: int = Field(default=30, ge=1, description="how late a download may report")
+    backfill_max_events: int = Field(default=100_000, ge=1, description="lines of a request")
+    backfill_max_bytes: int = Field(default=512 * MIB, ge=MIB, description="of a request, inflated")
+    backfill_timeout_s: float = Field(default=900.0, gt=0, description="for a request to be answered to its end")
+    backfill_idle_s: float = Field(default=30.0, gt=0, description="for more of a body to arrive, or to be sent")
+    backfill_max_concurrency: int = Field(default=4, ge=1, description="requests of one process at a time")
+    backfill_batch_lines: int = Field(default=500, ge=1, description="lines that Kafka acknowledges together")
+    backfill_produce_max_tries: int = Field(default=5, ge=1, description="of a batch; then the rest is to be repeated")
+    backfill_oldest_days: int = Field(default=3_660, ge=1, description="an imported event from before is refused")
+    backfill_forget_rows: int = Field(default=100, ge=1, description="expired progress dropped before a request")
+    backfill_retention_days: int = Field(default=7, ge=1, description="of playback.backfill, when it is created")
+    backfill_max_events_per_s: int = Field(default=2_000, ge=10, description="moved to playback.events by one process")
+    backfill_pause_lag_records: int = Field(default=2_000, ge=1, description="further behind, live views come first")
+    backfill_lag_poll_s: float = Field(default=0.25, gt=0, description="how often it is asked how far they are")
 
     # Tokens
     token_issuer: str = Field(default="playhead", description="`iss` of our tokens; a URL where others verify them")
@@ -231,6 +262,9 @@ class Settings(ServerAccess):
         default=20_000, ge=1, description="left out of continue watching; oldest forgotten"
     )
     continue_watching_max_rows: int = Field(default=200, ge=1, description="per profile; the oldest goes first")
+    reorder_window_events: int = Field(
+        default=200, ge=1, le=10_000, description="of a session, kept while one before them is missing"
+    )
 
     # Continue watching (source: domain rules R4, R5)
     bookmark_min_watched_ms: int = 60_000
@@ -261,11 +295,30 @@ class Settings(ServerAccess):
     rental_start_days: int = Field(default=30, ge=1)
     rental_play_hours: int = Field(default=48, ge=1)
 
+    # What may be played
+    subscription_required: bool = Field(default=True, description="false: billing is elsewhere; svod is for everyone")
+    streams_without_plan: int = Field(default=1, ge=1, description="at a time, of what was bought or is free")
+    downloads_without_plan: int = Field(default=0, ge=0)
+
     # Renewal process
     billing_poll_interval_s: float = Field(default=1.0, gt=0)
     billing_batch_rows: int = Field(default=200, ge=1, description="streams with something due read at a time")
     billing_max_concurrency: int = Field(default=8, ge=1, description="streams billed at a time")
     billing_recheck_s: float = Field(default=60.0, gt=0, description="pause before an open answer is asked for again")
+
+    @field_validator("default_territory")
+    @classmethod
+    def _is_territory(cls, given: str | None) -> str | None:
+        if given is not None and given not in TERRITORIES:
+            raise ValueError("ISO 3166-1 alpha-2 has no such territory")
+        return given
+
+    @field_validator("territory_header")
+    @classmethod
+    def _is_believed(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is not None and not info.data.get("trusted_proxies"):
+            raise ValueError("it is believed from trusted_proxies alone: name them")
+        return given
 
     @property
     def keys_path(self) -> Path:

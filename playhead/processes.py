@@ -36,6 +36,7 @@ RESTART_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """How long to wait before each start in a row; a process that ends more often is given up."""
 STABLE_AFTER_S: Final = 30.0
 PROXIES: Final = '["127.0.0.1/32"]'
+TERRITORY: Final = "KR"
 _POLL_S = 0.1
 
 
@@ -189,7 +190,8 @@ def _processes(settings: Settings) -> Iterator[Process]:
     provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
     behind = {"trusted_proxies": PROXIES}  # the demo stands in front of both, and says whom it speaks for
     prompt = {"mail_poll_interval_s": 0.1}
-    yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt)
+    viewing = {"default_territory": TERRITORY, "subscription_required": "false"}  # not all who watch there subscribe
+    yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt, **viewing)
     yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
     yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])
     told = {"fake_payments_port": ports[FAKE_PAYMENTS], "commands_port": ports[COMMANDS]}

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from commands.fields import Body, Code, Id
 from events.playback import DeviceSnapshot
+from events.subscription import Resolution
 from events.types import DeviceId
 
 
@@ -59,7 +60,9 @@ class StartBody(Body):
 
 
 class StartedReply(BaseModel):
-    """A session granted. Send a heartbeat every `heartbeat_interval_s`; the lease ends three of them after the last."""
+    """A session granted. Send a heartbeat every `heartbeat_interval_s`; the lease ends three of them after the last.
+    `max_resolution`: the best that the plan shows; null: as good as it comes.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,6 +73,7 @@ class StartedReply(BaseModel):
                     "heartbeat_interval_s": 10,
                     "lease_expires_at": "2026-03-01T20:00:30Z",
                     "token_expires_at": "2026-03-02T20:00:00Z",
+                    "max_resolution": "1080p",
                 }
             ]
         }
@@ -80,3 +84,4 @@ class StartedReply(BaseModel):
     heartbeat_interval_s: int
     lease_expires_at: datetime
     token_expires_at: datetime
+    max_resolution: Resolution | None = None

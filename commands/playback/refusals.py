@@ -11,6 +11,22 @@ class TitleNotPlayable(Refusal):
     """A series has no picture of its own: its episodes are played."""
 
 
+class LocationUnknown(Refusal):
+    """Nothing says in which territory the viewer is, and titles are licensed by territory."""
+
+
+class TitleNotAvailable(Refusal):
+    """No window of the title is open in the viewer's territory."""
+
+
+class NotEntitled(Refusal):
+    """Neither a subscription nor a purchase lets the account play the title, and it is not free."""
+
+
+class DownloadsNotAllowed(Refusal):
+    """The account may keep no titles on devices."""
+
+
 class ProfileRequired(Refusal):
     """The access token names no profile."""
 
@@ -57,3 +73,11 @@ class ReportEmpty(Refusal):
 
 class ReportTooLarge(Refusal):
     """A report with more events than a report may hold."""
+
+
+class CmcdUnreadable(Refusal):
+    """Nothing of what a player sent as CMCD can be read, or it sent none."""
+
+
+class CmcdTargetInvalid(Refusal):
+    """The name of a player's collector holds what a name may not."""

@@ -9,9 +9,13 @@ from commands.dependencies import Resources, context_of, resources
 from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.refusals import (
     DeviceNotYours,
+    DownloadsNotAllowed,
+    LocationUnknown,
+    NotEntitled,
     PinRequired,
     ProfileRequired,
     SessionAlreadyStarted,
+    TitleNotAvailable,
     TitleNotPlayable,
     TitleUnknown,
 )
@@ -32,7 +36,11 @@ router = APIRouter(prefix="/v1/playback", tags=["playback"])
         DeviceNotYours,
         TitleUnknown,
         TitleNotPlayable,
+        LocationUnknown,
+        TitleNotAvailable,
         PinRequired,
+        NotEntitled,
+        DownloadsNotAllowed,
         SessionAlreadyStarted,
         KafkaUnavailable,
     ),
@@ -45,7 +53,10 @@ async def start(
     caller: Annotated[Principal, Depends(Needs(Scope.PLAYBACK))],
 ) -> StartedReply:
     """Start playback: a session, and the token that its reports carry."""
-    reply, position = await start_playback(opened, body, caller, context_of(request, caller.subject))
+    territory = opened.territories.of(request.scope)
+    reply, position = await start_playback(
+        opened, body, caller, context_of(request, caller.subject), territory=territory
+    )
     response.headers["Location"] = f"/v1/playback/sessions/{reply.session_id}"
     response.headers[POSITION_HEADER] = str(position)
     return reply

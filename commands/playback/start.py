@@ -7,14 +7,15 @@ event's id is the session's, so recording it twice counts once.
 from datetime import datetime, timedelta
 
 from commands.dependencies import Resources
-from commands.playback.admission import Admission, admit
+from commands.playback.admission import Admission, Asked, admit, begin_rental
 from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.grants import Grant
 from commands.playback.leases import CLAIMED
 from commands.playback.recording import recorded
-from commands.playback.refusals import ProfileRequired, SessionAlreadyStarted
+from commands.playback.refusals import SessionAlreadyStarted
 from events.envelope import Context
 from events.playback import PlaybackStarted, SessionSnapshot
+from events.subscription import Resolution
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
 from infra.access.permissions import Principal
@@ -23,12 +24,13 @@ from infra.positions import Position
 
 
 async def start_playback(
-    opened: Resources, body: StartBody, caller: Principal, context: Context
+    opened: Resources, body: StartBody, caller: Principal, context: Context, *, territory: str | None
 ) -> tuple[StartedReply, Position]:
-    """Grant a session. Raises ProfileRequired, DeviceNotYours, TitleUnknown, TitleNotPlayable, PinRequired,
+    """Grant a session to a viewer in a territory (None: nobody can tell). Raises what admit() does, and
     SessionAlreadyStarted, KafkaUnavailable.
     """
-    admission = await admit(opened, TitleId(body.title_id), body.device.device_id, caller)
+    title_id, device_id = TitleId(body.title_id), body.device.device_id
+    admission = await admit(opened, Asked(title_id=title_id, device_id=device_id, caller=caller, territory=territory))
     session = _session(opened, body, caller, admission)
     state = await opened.leases.claim(session.session_id, session.profile_id)
     if state != CLAIMED:
@@ -44,13 +46,14 @@ async def start_playback(
     at = session.started_at
     event = recorded(started, session, context, event_id=session.session_id, at=at, taken_at=at)
     position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
+    await begin_rental(opened, admission, context)  # not for a start that was refused, and before there is a token
     await opened.leases.confirm(session.session_id)
-    return _reply(opened, Grant(session=session, max_streams=admission.max_streams)), position
+    grant = Grant(session=session, max_streams=admission.max_streams)
+    return _reply(opened, grant, admission.max_resolution), position
 
 
 def _session(opened: Resources, body: StartBody, caller: Principal, admission: Admission) -> SessionSnapshot:
-    if caller.profile_id is None or caller.account_id is None:
-        raise ProfileRequired("ask for a token with an account and a profile: playhead token --profile ...")
+    assert caller.account_id is not None and caller.profile_id is not None, "whom admit() lets in has both"
     return SessionSnapshot(
         session_id=SessionId(str(body.session_id) if body.session_id else new_id()),
         account_id=AccountId(caller.account_id),
@@ -61,7 +64,7 @@ def _session(opened: Resources, body: StartBody, caller: Principal, admission: A
     )
 
 
-def _reply(opened: Resources, grant: Grant) -> StartedReply:
+def _reply(opened: Resources, grant: Grant, max_resolution: Resolution | None) -> StartedReply:
     settings, session = opened.settings, grant.session
     expires_at: datetime = session.started_at + timedelta(seconds=settings.playback_token_ttl_s)
     return StartedReply(
@@ -70,4 +73,5 @@ def _reply(opened: Resources, grant: Grant) -> StartedReply:
         heartbeat_interval_s=settings.heartbeat_interval_s,
         lease_expires_at=session.started_at + timedelta(seconds=settings.lease_s),
         token_expires_at=expires_at,
+        max_resolution=max_resolution,
     )

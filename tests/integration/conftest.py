@@ -8,13 +8,17 @@ import pytest
 from infra.migrate import migrate
 from infra.postgres import Pool, connect_pool
 from infra.settings import Settings
+from tests.integration.showing import HOME
 from tests.servers import Servers
 
 
 @pytest.fixture(scope="session")
 async def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The settings of an installation whose servers run and are migrated; keys and state in a directory of the run."""
-    settings = settings_for(servers, tmp_path_factory.mktemp("state"))
+    """The settings of an installation whose servers run and are migrated; keys and state in a directory of the run. Its
+    viewers are at HOME, and its billing is elsewhere: what is about entitlement says that a subscription is required.
+    """
+    ours = {"default_territory": HOME, "subscription_required": False}
+    settings = settings_for(servers, tmp_path_factory.mktemp("state"), **ours)
     await migrate(settings, lambda _: None)
     return settings
 

@@ -13,9 +13,9 @@ import pytest
 from commands.app import create_app
 from commands.catalog.scheduler import Due, Schedule, Scheduler
 from commands.handling import Handling
-from commands.playback.titles import rated_title
+from commands.playback.admission.facts import Facts, facts_of
 from events.registry import REGISTRY
-from events.types import SeriesId, TitleId
+from events.types import AccountId, SeriesId, TitleId
 from infra.access.permissions import Principal
 from infra.access.tokens import Tokens
 from infra.clock import utc_now
@@ -266,7 +266,11 @@ async def test_a_player_is_told_what_follows(postgres: Pool) -> None:
     )
 
     async def following(title_id: str) -> str | None:
-        return (await rated_title(postgres, TitleId(f"{run}-{title_id}"))).snapshot.next_title_id
+        found = await facts_of(
+            postgres, TitleId(f"{run}-{title_id}"), territory=None, now=utc_now(), account_id=AccountId("nobody")
+        )
+        assert isinstance(found, Facts)
+        return found.title.next_title_id
 
     assert await following("one") == f"{run}-two"
     assert await following("two") == f"{run}-tales-1"

@@ -22,6 +22,7 @@ from infra.clock import utc_now
 from infra.positions import parse_positions
 from infra.postgres import Pool
 from infra.settings import Settings
+from tests.integration.showing import shown
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
@@ -73,6 +74,7 @@ async def film(postgres: Pool) -> str:
            on conflict do nothing""",
         FILM,
     )
+    await shown(postgres, FILM)
     return FILM
 
 

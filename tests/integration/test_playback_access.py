@@ -16,6 +16,7 @@ from infra.redis import connect
 from infra.settings import Settings
 from tests.integration.households import House, Household, problem, running_house
 from tests.integration.projection_workers import eventually
+from tests.integration.showing import shown
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +44,7 @@ async def films(postgres: Pool) -> dict[int | None, str]:
             f"{run}-{age}",
             age,
         )
+    await shown(postgres, *(f"{run}-{age}" for age in ages))
     return {age: f"{run}-{age}" for age in ages}
 
 

@@ -1,0 +1,156 @@
+"""Admits a start, or refuses it by the first of: the device, the title, the territory and its windows, the rating, the
+entitlement. How many streams run is counted where leases are; how many may is said here.
+"""
+
+from dataclasses import dataclass
+
+from commands.dependencies import Resources
+from commands.playback.admission.entitling import Entitlement, entitlement_of, not_entitled
+from commands.playback.admission.facts import Facts, GroupOfTitles, facts_of
+from commands.playback.refusals import (
+    DeviceNotYours,
+    DownloadsNotAllowed,
+    LocationUnknown,
+    NotEntitled,
+    PinRequired,
+    ProfileRequired,
+    TitleNotAvailable,
+    TitleNotPlayable,
+    TitleUnknown,
+)
+from events.envelope import Context
+from events.playback import EntitledBy, TitleSnapshot
+from events.subscription import Resolution
+from events.types import AccountId, PurchaseId, TitleId
+from infra.access.permissions import Principal
+from infra.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be played, on which device, by whom, and where they are; None: nobody can tell. `offline`: it is to be
+    downloaded."""
+
+    title_id: TitleId
+    device_id: str
+    caller: Principal
+    territory: str | None
+    offline: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """A title that may be played, in which territory and by what. `max_streams`: how many the account may play at a
+    time; None: any number. `max_resolution`: the best that the plan shows; None: as good as it comes. `downloads`: how
+    many titles the account may keep on devices. `rental`: one whose hours this play begins.
+    """
+
+    title: TitleSnapshot
+    territory: str | None = None
+    entitled_by: EntitledBy | None = None
+    max_streams: int | None = None
+    max_resolution: Resolution | None = None
+    downloads: int = 0
+    rental: PurchaseId | None = None
+
+
+async def admit(opened: Resources, asked: Asked) -> Admission:
+    """Let a caller play a title. Raises ProfileRequired, DeviceNotYours, TitleUnknown, TitleNotPlayable,
+    LocationUnknown, TitleNotAvailable, PinRequired, NotEntitled, DownloadsNotAllowed.
+    """
+    account_id = _account_of(asked.caller)
+    _check_device(opened, asked.device_id, asked.caller)
+    facts = await _facts(opened, asked, account_id)
+    _check_available(facts, asked)
+    _check_rating(facts, asked.caller)
+    entitled = entitlement_of(facts, subscription_required=opened.settings.subscription_required)
+    if entitled is None:
+        raise not_entitled(facts, account_id)
+    admission = _admission(facts, entitled, opened.settings, asked.territory)
+    if asked.offline and admission.downloads == 0:
+        raise DownloadsNotAllowed("the account may keep no titles on devices: play it online, or take a larger plan")
+    return admission
+
+
+async def begin_rental(opened: Resources, admission: Admission, context: Context) -> None:
+    """Begin the hours of a rental with its first play, before the viewer gets a token. As often as it is asked: it
+    begins once. Raises NotEntitled when it cannot any more.
+    """
+    if admission.rental is None or await opened.on_first_play(admission.rental, context):
+        return
+    raise NotEntitled(
+        f"the rental of {admission.title.title_id} has just ended or was refunded: rent it (POST /v1/purchases)",
+        members={"actions": ["rent"]},
+    )
+
+
+def _account_of(caller: Principal) -> AccountId:
+    if caller.profile_id is None or caller.account_id is None:
+        raise ProfileRequired("ask for a token with an account and a profile: playhead token --profile ...")
+    return AccountId(caller.account_id)
+
+
+def _check_device(opened: Resources, device_id: str, caller: Principal) -> None:
+    """Raises DeviceNotYours. A token that is bound to no device, as those of `playhead token`, may name any."""
+    if caller.device_id not in (None, device_id):
+        raise DeviceNotYours(
+            f"the access token is for device {caller.device_id}; send that as device_id, or sign in on this device",
+            members={"device_id": caller.device_id},
+        )
+    if opened.revocations.has_device(device_id):
+        raise DeviceNotYours("the device was removed from its account; sign in on it again")
+
+
+async def _facts(opened: Resources, asked: Asked, account_id: AccountId) -> Facts:
+    title_id = asked.title_id
+    found = await facts_of(opened.pool, title_id, territory=asked.territory, now=opened.clock(), account_id=account_id)
+    match found:
+        case None:
+            raise TitleUnknown(f"no title {title_id} was published (a new one is visible after a moment)")
+        case GroupOfTitles(kind):
+            raise TitleNotPlayable(f"{title_id} is a {kind}, which is not played itself: start an episode or a film")
+        case Facts():
+            return found
+
+
+def _check_available(facts: Facts, asked: Asked) -> None:
+    if asked.territory is None:
+        raise LocationUnknown(
+            "titles are licensed by territory, and nothing says where this request comes from: leave a VPN; the"
+            " installation's PLAYHEAD_TERRITORY_HEADER or PLAYHEAD_DEFAULT_TERRITORY says it"
+        )
+    if facts.licences:
+        return
+    when = f"it can be from {facts.opens_at.isoformat()}" if facts.opens_at else "no time is known when it can be"
+    raise TitleNotAvailable(
+        f"{asked.title_id} cannot be played in {asked.territory} now; {when}",
+        members={"territory": asked.territory, "opens_at": facts.opens_at},
+    )
+
+
+def _check_rating(facts: Facts, caller: Principal) -> None:
+    if facts.is_within(caller.maturity_limit):
+        return
+    unlock = f"/v1/accounts/{caller.account_id}/profiles/{caller.profile_id}/unlock"
+    raise PinRequired(
+        f"the title is above the profile's maturity limit; POST the profile's PIN to {unlock}, and start with the"
+        " token of that reply",
+        members={
+            "minimum_age": facts.minimum_age,
+            "maturity_limit": caller.maturity_limit,
+            "unlock": unlock,
+        },
+    )
+
+
+def _admission(facts: Facts, entitled: Entitlement, settings: Settings, territory: str | None) -> Admission:
+    plan = facts.plan
+    return Admission(
+        title=facts.title,
+        territory=territory,
+        entitled_by=entitled.by,
+        max_streams=plan.streams if plan else settings.streams_without_plan,
+        max_resolution=plan.max_resolution if plan and entitled.by == "subscription" else None,
+        downloads=plan.downloads if plan else settings.downloads_without_plan,
+        rental=entitled.rental,
+    )

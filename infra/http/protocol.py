@@ -14,6 +14,8 @@ TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection:
 TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 PATIENCE_S: Final = 5.0
 """How much later than the app a connection gives up on a body, so that the app's answer comes first."""
+CONNECTION: Final = "playhead.connection"
+"""Where a request's scope keeps the connection that it came by."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -47,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]  # beside what ASGI has there
         self._head_bytes = 0
         self.ends_s = self.loop.time() + self.head_timeout_s
 
@@ -60,6 +63,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """It is whole."""
         self.ends_s = NEVER
         super().on_message_complete()
+
+    def await_body(self, within_s: float) -> None:
+        """Give the body that is arriving so long, from now."""
+        if self.ends_s != NEVER:
+            self.ends_s = self.loop.time() + within_s + PATIENCE_S
 
     def overdue(self) -> None:
         """What it sends is too slow."""

@@ -22,6 +22,8 @@ HANG_UP: Final = {"Connection": "close"}
 """What follows a body that was not read to its end is no request."""
 KEY: Final = "playhead.encoded"
 """Where a request's scope keeps a body that came compressed."""
+BOUNDS: Final = "playhead.bounds"
+"""Where it keeps the bounds of its body and of its time, for a route that streams and has its own: streamed_bodies.py."""
 
 
 class RequestBounds:
@@ -70,6 +72,7 @@ class RequestBounds:
 
         body = _Body(scope, receive, self._body_max_bytes, self._inflater)
         limit = _Limit(body, self._body_timeout_s, self._timeout_s)
+        scope[BOUNDS] = body, limit
         self._deadlines.add(limit)
         try:
             await self._app(scope, body, send_noting)
@@ -110,6 +113,10 @@ class _Limit:
     def is_ours(self) -> bool:
         """Whether the request was cancelled because its time was over, and for nothing else."""
         return self._is_over and self._task.uncancel() == 0
+
+    def extend(self, timeout_s: float) -> None:
+        """Give the request so long, from now, whether its body has come or not."""
+        self.ends_s = self._last_s = self._task.get_loop().time() + timeout_s
 
     def overdue(self) -> None:
         """End it, unless its body has come and all that it may take is not over."""
@@ -159,6 +166,12 @@ class _Body:
             detail = f"Content-Encoding is {_shown(coding)}; one of {TAKEN} is taken here, or none"
             raise HTTPException(415, detail, {"Accept-Encoding": TAKEN}) from error
 
+    def stream(self, max_bytes: int) -> bytes:
+        """Let this many bytes through as they arrive; how they are encoded, for the caller to undo."""
+        coding, self._coding = self._coding, b""
+        self._max_bytes, self._refused = max_bytes, None
+        return coding
+
     async def __call__(self) -> Message:
         if self._refused is not None:
             raise self._refused
@@ -178,6 +191,18 @@ class _Body:
 
 def _shown(coding: bytes) -> str:
     return repr(coding[:40].decode("latin-1"))
+
+
+def stream_body(scope: Scope, *, max_bytes: int, timeout_s: float) -> bytes:
+    """Let a request have another size and time than the settings give to all: for a route that reads it piece by piece
+    and bounds itself. How its body is encoded.
+    """
+    if BOUNDS not in scope:  # nothing bounds it: an app without the perimeter
+        return b""
+    body, limit = scope[BOUNDS]
+    limit.extend(timeout_s)
+    coding: bytes = body.stream(max_bytes)
+    return coding
 
 
 async def inflated_body(request: Request) -> bytes:

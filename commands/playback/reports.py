@@ -118,7 +118,7 @@ def read(body: bytes, limits: Limits) -> tuple[datetime, list[AnyReport | Result
             return whole.sent_at, list(whole.events)
     outline = _outline_of(body)
     _check_count(len(outline.events), limits)
-    return outline.sent_at, [_read_one(bytes(raw), limits) for raw in outline.events]
+    return outline.sent_at, [read_one(bytes(raw), limits) for raw in outline.events]
 
 
 def read_stop(body: bytes) -> tuple[datetime, list[AnyReport | Result]]:
@@ -143,20 +143,34 @@ def take(
 ) -> Taken:
     """Make the events of what was read, times corrected by how far the player's clock is from ours."""
     skew = sent_at - received_at
-    latest = received_at + limits.future
-    last_ms = session.title.duration_ms + limits.position_slack_ms
     results: list[Result] = []
     bodies: list[bytes] = []
     for report in events:
         if isinstance(report, Result):
             results.append(report)
-        elif report.position_ms > last_ms:
-            results.append(_beyond(report, session))
-        else:
-            at, adjusted = correct(report.at, skew, latest)
-            results.append(_adjusted(report) if adjusted else Result(Status.OK, report.seq))
-            bodies.append(_body(report, session, context, at, received_at, adjusted))
+            continue
+        result, body = take_one(report, session, context, skew=skew, received_at=received_at, limits=limits)
+        results.append(result)
+        if body is not None:
+            bodies.append(body)
     return Taken(results, bodies)
+
+
+def take_one(
+    report: AnyReport,
+    session: SessionSnapshot,
+    context: Context,
+    *,
+    skew: timedelta,
+    received_at: datetime,
+    limits: Limits,
+) -> tuple[Result, bytes | None]:
+    """Make the event of one report: how it ended, and the body to record unless it is rejected."""
+    if report.position_ms > session.title.duration_ms + limits.position_slack_ms:
+        return _beyond(report, session), None
+    at, adjusted = correct(report.at, skew, received_at + limits.future)
+    result = _adjusted(report) if adjusted else Result(Status.OK, report.seq)
+    return result, _body(report, session, context, at, received_at, adjusted)
 
 
 def correct(at: datetime, skew: timedelta, latest: datetime) -> tuple[datetime, bool]:
@@ -189,7 +203,8 @@ def _check_count(count: int, limits: Limits) -> None:
         )
 
 
-def _read_one(raw: bytes, limits: Limits) -> AnyReport | Result:
+def read_one(raw: bytes, limits: Limits) -> AnyReport | Result:
+    """One event by itself; a Result when it cannot be read. Raises msgspec.DecodeError for what is no JSON."""
     if len(raw) > limits.event_max_bytes:
         return Result(
             Status.REJECTED, None, "event-too-large", f"{len(raw)} bytes; an event may hold {limits.event_max_bytes}"

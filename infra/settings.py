@@ -89,6 +89,12 @@ class Settings(ServerAccess):
     http_headers_timeout_s: float = Field(default=10.0, gt=0, description="for a connection to send a request's head")
     request_body_timeout_s: float = Field(default=20.0, gt=0, description="for a body to arrive wholly")
     request_timeout_s: float = Field(default=30.0, gt=0, description="for a request to be answered")
+    ingest_inflight_max_bytes: int = Field(
+        default=64 * MIB, ge=MIB, description="of all bodies that one API process holds; more: 503"
+    )
+    ingest_inflight_key_max_bytes: int = Field(
+        default=8 * MIB, ge=MIB, description="of one session, principal or address; more: 429"
+    )
 
     # Where viewers are; docs/operations.md
     territory_header: str | None = Field(
@@ -127,6 +133,22 @@ class Settings(ServerAccess):
     cmcd_text_max_characters: int = Field(default=2_048, ge=64, description="of one text in a CMCD record")
     cmcd_clock_slack_s: int = Field(default=300, ge=0, description="how far off a CMCD player's clock is believed")
     position_slack_ms: int = Field(default=5_000, description="how far past its duration a player may report")
+
+    # Sessions that nobody ends (source: domain rules, "Player reports"), and who watches now
+    session_silent_s: float = Field(default=600.0, gt=0, description="a session without an event for so long expires")
+    session_standing_s: float = Field(default=1800.0, gt=0, description="and one whose playhead stands for so long")
+    session_offline_silent_days: int = Field(default=30, ge=1, description="of a download, whose events come late")
+    reaper_poll_interval_s: float = Field(default=5.0, gt=0)
+    reaper_batch_rows: int = Field(default=500, ge=1, description="sessions expired at a time")
+    reaper_view_wait_s: float = Field(
+        default=5.0, gt=0, description="for the view to apply what Kafka held; else later"
+    )
+    reaper_remembered_max: int = Field(default=100_000, ge=1, description="expired, and not seen so in the view yet")
+    stream_shown_leases: int = Field(default=2, ge=1, description="how long after its last event a stream is running")
+    viewers_ttl_days: int = Field(default=30, ge=1, description="how long viewers per minute are kept")
+    viewers_default_minutes: int = Field(default=60, ge=1)
+    viewers_max_minutes: int = Field(default=360, ge=1, description="the longest range of one request")
+    viewers_read_max_concurrency: int = Field(default=16, ge=1, description="partitions read at a time for a request")
 
     # Downloads and backfill
     download_token_ttl_days: int = Field(default=30, ge=1, description="how late a download may report")
@@ -240,6 +262,9 @@ class Settings(ServerAccess):
     produce_timeout_s: float = Field(default=5.0, description="an event not acknowledged by then is refused with 503")
     produce_linger_ms: int = 2
     produce_inflight_max_bytes: int = Field(default=64 * MIB, description="taken and not yet acknowledged by Kafka")
+    produce_inflight_key_max_bytes: int = Field(default=4 * MIB, ge=KIB, description="of one profile; more: 429")
+    produce_silent_s: float = Field(default=2.0, gt=0, description="Kafka owing an answer for so long is not ready")
+    produce_given_up_after_s: float = Field(default=30.0, gt=0, description="then the producer is made anew")
 
     # Relay
     relay_batch_rows: int = Field(default=1_000, ge=1)
@@ -299,6 +324,9 @@ class Settings(ServerAccess):
     subscription_required: bool = Field(default=True, description="false: billing is elsewhere; svod is for everyone")
     streams_without_plan: int = Field(default=1, ge=1, description="at a time, of what was bought or is free")
     downloads_without_plan: int = Field(default=0, ge=0)
+    admission_unapplied_rows: int = Field(
+        default=500, ge=1, description="of a log partition, looked through for a purchase that no view has applied yet"
+    )
 
     # Renewal process
     billing_poll_interval_s: float = Field(default=1.0, gt=0)

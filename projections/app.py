@@ -41,10 +41,10 @@ from projections.worker import Worker, run_worker
 DAY_S = 24 * 3600
 
 
-def postgres_views() -> tuple[PostgresView, ...]:
+def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
     """The views in Postgres."""
     return (
-        PlaybackSessions(),
+        PlaybackSessions(reorder_window=settings.reorder_window_events),
         CatalogTitles(),
         CatalogWindows(),
         CatalogSearch(),
@@ -109,7 +109,7 @@ class Projection(NamedTuple):
 
 def postgres(settings: Settings) -> Projection:
     """Exact tables."""
-    views = postgres_views()
+    views = postgres_views(settings)
     return Projection(PostgresStore(settings, views), views)
 
 

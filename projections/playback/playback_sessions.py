@@ -1,162 +1,229 @@
-"""Playback sessions in Postgres: one row a session, right whatever order a player's reports arrive in."""
+"""Playback sessions in Postgres: one row a session, its summary, right whatever order a player's reports arrive in.
+
+waiting.py brings its events into the order of their seq, measures.py says what they come to.
+"""
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
-from events.envelope import Event, Recorded
+from events.envelope import Envelope, Event, Recorded
 from events.playback import (
-    PlaybackBufferingEnded,
-    PlaybackBufferingStarted,
-    PlaybackCompleted,
-    PlaybackFailed,
-    PlaybackFirstFrameShown,
-    PlaybackPaused,
-    PlaybackProgressed,
-    PlaybackResumed,
+    ClosedEvent,
+    EntitledBy,
+    PlaybackSessionExpired,
     PlaybackStarted,
-    PlaybackStopped,
     PlayedEvent,
     Reported,
     SessionSnapshot,
+    TerminatedBy,
 )
 from events.registry import members
 from events.topics import PLAYBACK
-from projections.playback.seen import with_seq
+from projections.playback.intervals import NOTHING, Intervals
+from projections.playback.measures import Measures, Point, evolve
+from projections.playback.points import GRANTED_SEQ, numbered
+from projections.playback.waiting import InOrder, take
 from projections.views import KeyedView
 
-State: TypeAlias = Literal["starting", "playing", "paused", "buffering", "ended"]
-EndReason: TypeAlias = Literal["completed", "stopped", "error"]
+State: TypeAlias = Literal["starting", "playing", "paused", "buffering", "ended", "expired", "terminated"]
+ExitReason: TypeAlias = Literal["completed", "stopped", "error", "expired", "terminated"]
 
-GRANTED_SEQ = -1  # where PlaybackStarted stands among the reports, which count from 0
-NOTHING_SEQ = -2
-
-STATES: dict[type[Event], State] = {
-    PlaybackStarted: "starting",
-    PlaybackFirstFrameShown: "playing",
-    PlaybackProgressed: "playing",
-    PlaybackPaused: "paused",
-    PlaybackResumed: "playing",
-    PlaybackBufferingStarted: "buffering",
-    PlaybackBufferingEnded: "playing",
-}
-"""The events that say what the player does now; the others leave it as it is."""
+REORDER_WINDOW: Final = 200
+"""Events of a session that wait for a hole before them; see settings.reorder_window_events."""
+NOTHING_SEQ: Final = GRANTED_SEQ - 1
+CLOSED: Final = ("expired", "terminated")
 
 
 class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
-    """A row. `state_seq` and `ended_seq`: the seq that the state, and the end, were taken from."""
+    """A row. `last_seq`: the highest, which `last_at` (corrected) and `position_ms` are of. `last_recorded_at`,
+    `moved_at`: by our clock, the last event, and the last in which the playhead moved. `folded`: what the next event is
+    folded into, of which the measures here are a reading.
+    """
 
     session_id: str
     account_id: str
     profile_id: str
+    started_at: datetime
     title_id: str
     title_name: str
     title_kind: str
     series_id: str | None
+    series_name: str | None
     season_number: int | None
     episode_number: int | None
+    duration_ms: int
+    credits_start_ms: int | None
+    next_title_id: str | None
     device_id: str
     device_type: str
-    started_at: datetime
-    duration_ms: int
+    device_name: str | None
+    platform: str | None
+    os: str | None
+    model: str | None
+    player: str | None
+    player_version: str | None
     last_at: datetime
+    last_recorded_at: datetime
+    moved_at: datetime
+    folded: InOrder[Measures, Point]
+    offline: bool = False
+    territory: str | None = None
+    entitled_by: EntitledBy | None = None
+    limit_unchecked: bool = False
     state: State = "starting"
-    state_seq: int = NOTHING_SEQ
     last_seq: int = NOTHING_SEQ
     position_ms: int = 0
     event_count: int = 0
-    seen: str = ""
-    error_count: int = 0
+    cmcd_count: int = 0
     startup_ms: int | None = None
+    watched: Intervals = NOTHING
+    watched_ms: int = 0
+    completion: float | None = None
+    playing_ms: int = 0
+    ad_ms: int = 0
+    stall_count: int = 0
+    stalled_ms: int = 0
+    rebuffering_ratio: float | None = None
+    average_bitrate_kbps: int | None = None
+    dropped_frames: int | None = None
+    error_count: int = 0
+    fatal_error_code: str | None = None
+    exited_before_video: bool = False
     ended_at: datetime | None = None
-    ended_seq: int | None = None
-    end_reason: EndReason | None = None
+    exit_reason: ExitReason | None = None
+    ended_by: TerminatedBy | None = None
 
 
 class PlaybackSessions(KeyedView[PlaybackSession, str]):
-    """Counts each (session, seq) once; of what can change, the highest seq says how it is."""
+    """Counts each (session, seq) once and folds it in its place; a session that ended stays ended."""
 
     name = "playback_sessions"
     row = PlaybackSession
     topics = (PLAYBACK,)
-    events = members(PlayedEvent)
+    events = members(PlayedEvent | ClosedEvent)
+
+    def __init__(self, *, reorder_window: int = REORDER_WINDOW) -> None:
+        self._reorder_window = reorder_window
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The session."""
         event = recorded.data
-        assert isinstance(event, PlaybackStarted | Reported)
+        assert isinstance(event, PlaybackStarted | Reported | ClosedEvent)
         return event.session.session_id
 
     def project(self, row: PlaybackSession | None, recorded: Recorded[Event]) -> PlaybackSession | None:
         """The session after one more event; the same when it was counted before."""
         event = recorded.data
+        if isinstance(event, ClosedEvent):
+            return _closed(row or _unseen(event.session, recorded.envelope), event, recorded.envelope.time)
         assert isinstance(event, PlaybackStarted | Reported)
-        seq = GRANTED_SEQ if isinstance(event, PlaybackStarted) else event.report.seq
-        before = row or _unseen(event.session, recorded.envelope.time)
-        seen = with_seq(before.seen, seq)
-        if seen is None:
+        before = row or _unseen(event.session, recorded.envelope)
+        seq, point = numbered(event, recorded.envelope.time)
+        folded = take(before.folded, seq, point, evolve, self._reorder_window)
+        if folded is None:
             return row
-        counted = replace(before, seen=seen, event_count=before.event_count + 1)
-        if seq > counted.last_seq:
-            counted = replace(counted, last_seq=seq, last_at=recorded.envelope.time, position_ms=_position_ms(event))
-        return _with_outcome(_with_state(counted, event, seq), recorded, seq)
+        after = _arrived(before, folded, seq, point, recorded.envelope)
+        return _granted(after, event) if isinstance(event, PlaybackStarted) else after
 
 
-def _unseen(session: SessionSnapshot, at: datetime) -> PlaybackSession:
+def _unseen(session: SessionSnapshot, around: Envelope[Any]) -> PlaybackSession:
     """The row of a session before its first event: what every event of it says the same of."""
     title, device = session.title, session.device
     return PlaybackSession(
         session_id=session.session_id,
         account_id=session.account_id,
         profile_id=session.profile_id,
+        started_at=session.started_at,
         title_id=title.title_id,
         title_name=title.name,
         title_kind=title.kind.value,
         series_id=title.series_id,
+        series_name=title.series_name,
         season_number=title.season_number,
         episode_number=title.episode_number,
+        duration_ms=title.duration_ms,
+        credits_start_ms=title.credits_start_ms,
+        next_title_id=title.next_title_id,
         device_id=device.device_id,
         device_type=device.type,
-        started_at=session.started_at,
-        duration_ms=title.duration_ms,
-        last_at=at,
+        device_name=device.name,
+        platform=device.platform,
+        os=device.os,
+        model=device.model,
+        player=device.player,
+        player_version=device.player_version,
+        last_at=around.time,
+        last_recorded_at=around.recordedtime,
+        moved_at=around.recordedtime,
+        folded=InOrder(GRANTED_SEQ, Measures()),
     )
 
 
-def _position_ms(event: PlaybackStarted | Reported) -> int:  # type: ignore[type-arg]
-    return event.start_position_ms if isinstance(event, PlaybackStarted) else event.report.position_ms
+def _granted(row: PlaybackSession, event: PlaybackStarted) -> PlaybackSession:
+    """What only the grant says."""
+    return replace(
+        row,
+        offline=event.offline,
+        territory=event.territory,
+        entitled_by=event.entitled_by,
+        limit_unchecked=event.limit_unchecked,
+    )
 
 
-def _with_state(row: PlaybackSession, event: Event, seq: int) -> PlaybackSession:
-    state = STATES.get(type(event))
-    if state is None or seq < row.state_seq:
+def _closed(row: PlaybackSession, event: ClosedEvent, at: datetime) -> PlaybackSession:
+    """Ended from outside its player, unless it has ended."""
+    if row.exit_reason is not None:
         return row
-    return replace(row, state=state if row.ended_seq is None else "ended", state_seq=seq)  # never revived
+    unseen = not row.folded.state.first_frame
+    if isinstance(event, PlaybackSessionExpired):
+        return replace(row, state="expired", exit_reason="expired", ended_at=at, exited_before_video=unseen)
+    return replace(
+        row,
+        state="terminated",
+        exit_reason="terminated",
+        ended_at=at,
+        ended_by=event.by,
+        exited_before_video=unseen,
+    )
 
 
-def _with_outcome(row: PlaybackSession, recorded: Recorded[Event], seq: int) -> PlaybackSession:
-    """What happens once in most sessions: the first frame, errors, the end."""
-    at = recorded.envelope.time
-    match recorded.data:
-        case PlaybackFirstFrameShown(report=report) if report.startup_ms is not None:
-            # Of two first frames the quicker: the later one started from a warm player.
-            known = report.startup_ms if row.startup_ms is None else row.startup_ms
-            return replace(row, startup_ms=min(report.startup_ms, known))
-        case PlaybackFailed(report=report):
-            failed = replace(row, error_count=row.error_count + 1)
-            return _ended(failed, at, seq, "error") if report.fatal else failed
-        case PlaybackCompleted():
-            return _ended(row, at, seq, "completed")
-        case PlaybackStopped():
-            return _ended(row, at, seq, "stopped")
-        case _:
-            return row
-
-
-def _ended(row: PlaybackSession, at: datetime, seq: int, reason: EndReason) -> PlaybackSession:
-    """The first end, by seq, is the reason: a player that completed also stops."""
-    if row.ended_seq is not None and row.ended_seq <= seq:
-        return row
-    return replace(row, state="ended", ended_at=at, ended_seq=seq, end_reason=reason)
+def _arrived(
+    row: PlaybackSession, folded: InOrder[Measures, Point], seq: int, point: Point, around: Envelope[Any]
+) -> PlaybackSession:
+    """The row with an event counted, and measured if it was folded."""
+    now = folded.state
+    newest = seq > row.last_seq
+    moved = newest and point.position_ms != row.position_ms
+    closed = row.state in CLOSED
+    over = closed or now.mode == "ended"
+    stood_ms = now.stalled_ms + now.playing_ms
+    return replace(
+        row,
+        folded=folded,
+        event_count=row.event_count + 1,
+        last_seq=seq if newest else row.last_seq,
+        last_at=around.time if newest else row.last_at,
+        position_ms=point.position_ms if newest else row.position_ms,
+        last_recorded_at=max(row.last_recorded_at, around.recordedtime),
+        moved_at=around.recordedtime if moved else row.moved_at,
+        state=row.state if closed else now.mode,
+        ended_at=row.ended_at if closed else now.ended_at,
+        exit_reason=row.exit_reason if closed else now.exit_reason,
+        startup_ms=now.startup_ms,
+        watched=now.watched,
+        watched_ms=now.watched_ms,
+        completion=min(1.0, now.watched_ms / row.duration_ms) if row.duration_ms else None,
+        playing_ms=now.playing_ms,
+        ad_ms=now.ad_ms,
+        stall_count=now.stall_count,
+        stalled_ms=now.stalled_ms,
+        rebuffering_ratio=now.stalled_ms / stood_ms if stood_ms else None,
+        average_bitrate_kbps=round(now.bits / now.bitrate_ms) if now.bitrate_ms else None,
+        dropped_frames=now.dropped_frames,
+        error_count=now.error_count,
+        fatal_error_code=now.fatal_error_code,
+        exited_before_video=over and not now.first_frame,
+    )

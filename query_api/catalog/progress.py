@@ -11,7 +11,7 @@ from infra.settings import Settings
 
 SESSIONS: Final = """
     select p.title_id, p.position_ms, p.last_at, p.season_number, p.episode_number,
-        p.end_reason is not distinct from 'completed'
+        p.exit_reason is not distinct from 'completed'
             or p.position_ms >= coalesce(played.credits_start_ms, p.duration_ms * $3::float8) as completed,
         extract(epoch from p.last_at - p.started_at) * 1000 >= least($4::bigint, p.duration_ms * $5::float8) as counts
     from playback_sessions as p left join catalog_titles as played on played.title_id = p.title_id

@@ -33,7 +33,7 @@ class CatalogViews:
         if begin == 0:
             await self.store.begin({partition: Checkpoint(0, -1)})
         letters = FakeLetters()
-        engine = Engine[PostgresView](self.store, postgres_views(), letters)
+        engine = Engine[PostgresView](self.store, postgres_views(Settings()), letters)
         records = [record(at, event, position=at) for at, event in enumerate(events, start=begin)]
         await engine.apply([slab(partition, records)])
         self.applied[partition] = begin + len(events)
@@ -50,7 +50,7 @@ class CatalogViews:
 async def catalog_views(settings: Settings) -> AsyncIterator[CatalogViews]:
     """The views in a migrated Postgres."""
     await migrate(settings)
-    store = PostgresStore(settings, postgres_views())
+    store = PostgresStore(settings, postgres_views(settings))
     await store.open()
     pool = await connect_pool(settings)
     yield CatalogViews(settings, pool, store, 10_000_000 + int(new_id()[-6:], 16))

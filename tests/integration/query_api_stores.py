@@ -84,17 +84,14 @@ class Stores:
             "position_ms": 30_000,
             "duration_ms": 5_400_000,
             "event_count": 5,
-            "seen": "-1..3",
             "error_count": 0,
             "startup_ms": 800,
+            "last_recorded_at": NOW,
+            "moved_at": NOW,
+            "folded": "[4]",
             **columns,
         }
-        known = await self.postgres.fetch(
-            "select column_name, is_nullable, data_type from information_schema.columns"
-            " where table_name = 'playback_sessions'"
-        )
-        needed = {at["column_name"] for at in known if at["is_nullable"] == "NO"}
-        await self._insert("playback_sessions", dict.fromkeys(needed - row.keys(), -1) | row)
+        await self._insert("playback_sessions", row)
 
     async def dead_letter(self, letter_id: str, **columns: object) -> None:
         row = {

@@ -150,7 +150,7 @@ async def test_hashes_of_passwords_and_pins_are_for_the_commands_alone(postgres:
 
 
 async def test_every_view_can_be_written_by_the_projections(postgres: Pool) -> None:
-    for view in postgres_views():
+    for view in postgres_views(Settings()):
         for what in ("select", "insert", "update", "delete"):
             assert await postgres.fetchval(
                 "select has_table_privilege('playhead_projections', $1, $2)", view.name, what

@@ -50,7 +50,7 @@ class Running:
 
 @pytest.fixture
 async def in_postgres(live: Settings, postgres: Pool) -> AsyncIterator[Running]:
-    views = postgres_views()
+    views = postgres_views(live)
     store = PostgresStore(live, views)
     await store.open()
     await postgres.execute("delete from projection_checkpoint where partition = $1", NOBODY_S)
@@ -108,7 +108,7 @@ async def test_postgres_drops_a_record_that_was_relayed_twice(in_postgres: Runni
 
 async def test_postgres_lets_one_of_two_workers_apply_a_record(in_postgres: Running, postgres: Pool, own: str) -> None:
     records = [record(at, reported(p.Heartbeat, at, of=session(own))) for at in range(50)]
-    other = Running(in_postgres.store, postgres_views())
+    other = Running(in_postgres.store, postgres_views(Settings()))
     await asyncio.gather(in_postgres.apply(PLAYBACK, *records), other.apply(PLAYBACK, *records))
     row = await postgres.fetchrow("select event_count from playback_sessions where session_id = $1", own)
     assert row is not None
@@ -122,7 +122,7 @@ async def test_postgres_undoes_rows_whose_checkpoint_cannot_move(
         async def send(self, projection: str, letters: Any) -> None:
             raise OSError
 
-    engine = Engine[Any](in_postgres.store, postgres_views(), NoKafka())
+    engine = Engine[Any](in_postgres.store, postgres_views(Settings()), NoKafka())
     records = [record(0, reported(of=session(own))), record(1, b"{")]
     with pytest.raises(Exception, match="OSError"):
         await engine.apply([slab(PLAYBACK, records)])

@@ -240,7 +240,7 @@ async def test_an_emptied_redis_is_filled_again(live: Settings, fleet: Fleet, vi
 
 
 async def test_tables_are_what_their_views_declare(live: Settings, postgres: Pool, cassandra: Cassandra) -> None:
-    for view in postgres_views():
+    for view in postgres_views(live):
         rows = await postgres.fetch(
             """select column_name, data_type from information_schema.columns
                where table_name = $1 and is_generated = 'NEVER' and is_identity = 'NO'""",

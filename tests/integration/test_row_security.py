@@ -41,6 +41,7 @@ SAMPLES: dict[str, object] = {
     "integer": 1,
     "smallint": 1,
     "boolean": True,
+    "double precision": 0.5,
     "timestamp with time zone": datetime(2026, 1, 1, tzinfo=UTC),
     "jsonb": "[]",
     "bytea": b"sealed",

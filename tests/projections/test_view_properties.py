@@ -29,7 +29,7 @@ from tests.projections.identity import histories as identity
 from tests.projections.subscription import histories as subscriptions
 
 SETTINGS = Settings()
-VIEWS: list[AnyView] = [*postgres_views(), *cassandra_views(SETTINGS), *redis_views(SETTINGS)]
+VIEWS: list[AnyView] = [*postgres_views(SETTINGS), *cassandra_views(SETTINGS), *redis_views(SETTINGS)]
 every_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 
 FILM, PILOT = session("film"), session("pilot", title=episode(1))

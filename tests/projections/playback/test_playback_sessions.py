@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from events import playback as p
 from projections.playback.playback_sessions import PlaybackSession, PlaybackSessions
@@ -23,7 +24,7 @@ def after(*events: Any) -> PlaybackSession:
 
 def test_a_granted_session_is_starting_at_its_start_position() -> None:
     row = after(playback_started(start_position_ms=90_000))
-    assert (row.state, row.position_ms, row.event_count, row.last_seq, row.seen) == ("starting", 90_000, 1, -1, "-1")
+    assert (row.state, row.position_ms, row.event_count, row.last_seq) == ("starting", 90_000, 1, -1)
 
 
 def test_the_row_says_what_is_played_where_and_by_whom() -> None:
@@ -51,7 +52,7 @@ def test_the_row_says_what_is_played_where_and_by_whom() -> None:
         (p.Paused, {}, "paused"),
         (p.Resumed, {}, "playing"),
         (p.BufferingStarted, {}, "buffering"),
-        (p.BufferingEnded, {"stalled_ms": 900}, "playing"),
+        (p.BufferingEnded, {"stalled_ms": 900}, "starting"),
         (p.Completed, {}, "ended"),
         (p.Stopped, {}, "ended"),
         (p.Failed, {"code": "E1", "fatal": True}, "ended"),
@@ -71,7 +72,7 @@ def test_a_report_moves_the_session_on(report: type[p.Report], values: dict[str,
 
 def test_a_report_without_its_start_makes_the_row() -> None:
     row = after(reported(p.Heartbeat, 2))
-    assert (row.session_id, row.state, row.event_count, row.started_at) == ("session-1", "playing", 1, EVENING)
+    assert (row.session_id, row.state, row.event_count, row.started_at) == ("session-1", "starting", 1, EVENING)
 
 
 def test_a_start_that_comes_late_counts_and_changes_nothing_else() -> None:
@@ -86,7 +87,7 @@ def test_a_duplicate_leaves_the_row_as_it_is() -> None:
 
 def test_an_older_report_counts_and_does_not_move_the_playhead_back() -> None:
     row = after(reported(p.Heartbeat, 5), reported(p.Paused, 3))
-    assert (row.position_ms, row.state, row.event_count, row.seen) == (50_000, "playing", 2, "3,5")
+    assert (row.position_ms, row.state, row.event_count) == (50_000, "playing", 2)
 
 
 def test_a_pause_that_comes_after_a_later_bitrate_change_still_pauses() -> None:
@@ -102,13 +103,13 @@ def test_errors_are_counted_and_only_a_fatal_one_ends_the_session() -> None:
     row = after(reported(p.Failed, 1, code="E1"), reported(p.Failed, 2, code="E2"), reported(p.Heartbeat, 3))
     assert (row.error_count, row.state, row.ended_at) == (2, "playing", None)
     row = after(reported(p.Failed, 1, code="E1", fatal=True))
-    assert (row.error_count, row.state, row.end_reason) == (1, "ended", "error")
+    assert (row.error_count, row.state, row.exit_reason) == (1, "ended", "error")
 
 
 def test_the_first_end_is_the_reason() -> None:
     completed, stopped = reported(p.Completed, 8), reported(p.Stopped, 9)
     for row in (after(completed, stopped), after(stopped, completed)):
-        assert (row.end_reason, row.ended_at) == ("completed", EVENING + timedelta(seconds=80))
+        assert (row.exit_reason, row.ended_at) == ("completed", EVENING + timedelta(seconds=80))
 
 
 def test_a_late_event_does_not_revive_an_ended_session() -> None:
@@ -133,4 +134,5 @@ EVENING_OF_REPORTS = [
 
 @given(st.permutations(EVENING_OF_REPORTS * 2))
 def test_any_order_with_any_duplicates_gives_the_same_row(events: list[Any]) -> None:
-    assert after(*events) == after(*EVENING_OF_REPORTS)
+    row, in_order = after(*events), after(*EVENING_OF_REPORTS)
+    assert replace(row, moved_at=EVENING) == replace(in_order, moved_at=EVENING)  # our clock's, so by arrival

@@ -21,9 +21,10 @@ from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from commands.playback.short_way import ShortWay
 from commands.subscription import staff_routes as subscription
-from commands.subscription.first_plays import FirstPlays
+from commands.subscription.installation import Deciders
 from commands.subscription.problems import PROBLEMS as SUBSCRIPTION_PROBLEMS
 from commands.subscription.recording import Recording
+from commands.subscription.viewing import Viewing
 from commands.subscription.withdrawing import Withdrawals
 from infra import redis
 from infra.access.api_keys import ApiKeys
@@ -88,6 +89,9 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     client = redis.connect(settings, is_timed=False)
     await publisher.start()
     handling = Handling(EventLog(pool, settings), utc_now)
+    deciders: Deciders = app.state.subscription_deciders
+    unapplied = settings.admission_unapplied_rows
+    viewing = Viewing(handling, deciders=deciders, pool=pool, clock=utc_now, most_unapplied=unapplied)
     app.state.resources = Resources(
         settings=settings,
         limits=Limits.of(settings),
@@ -99,11 +103,12 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         publisher=publisher,
         leases=Leases(client, settings),
         territories=Territories(settings),
-        on_first_play=FirstPlays(handling, app.state.subscription_deciders).on_first_play,
+        on_first_play=viewing.on_first_play,
+        not_yet_seen=viewing.not_yet_seen,
     )
-    recording = Recording(handling, app.state.subscription_deciders)
+    recording = Recording(handling, deciders)
     app.state.on_payment_event = recording.on_webhook
-    withdrawals = Withdrawals(handling, app.state.subscription_deciders)
+    withdrawals = Withdrawals(handling, deciders)
     app.state.on_withdrawal = withdrawals.on_withdrawal
     rates = shared(app.state.limiter, settings, lambda: app.state.tokens.keys.internal)
     try:
@@ -123,10 +128,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
 
 async def _missing(app: FastAPI) -> dict[str, str]:
     opened: Resources = app.state.resources
-    missing = {}
-    if not opened.publisher.ready:
-        missing["kafka"] = "not connected"
-    return missing
+    trouble = opened.publisher.trouble
+    return {} if trouble is None else {"kafka": trouble}
 
 
 def run(settings: Settings) -> None:

@@ -11,12 +11,13 @@ from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
-from events.types import PurchaseId
+from events.types import AccountId, PurchaseId, TitleId
 from infra.access.authentication import Needs, principal
 from infra.access.permissions import Principal, Scope
 from infra.access.revocations import Revocations
 from infra.access.tokens import Tokens
 from infra.clock import Clock
+from infra.entitlement import Held
 from infra.event_log import Idempotency
 from infra.http.client_address import client_address
 from infra.http.territory import Territories
@@ -31,6 +32,8 @@ IDEMPOTENCY_KEY_MAX_CHARS = 255
 
 OnFirstPlay: TypeAlias = Callable[[PurchaseId, Context], Awaitable[bool]]
 """Told that a rental is played for the first time, and whose request it is; whether the rental runs now."""
+NotYetSeen: TypeAlias = Callable[[AccountId, frozenset[TitleId]], Awaitable[Held]]
+"""What entitles an account to one of some titles by events that the views have not applied."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Resources:
     leases: Leases
     territories: Territories
     on_first_play: OnFirstPlay
+    not_yet_seen: NotYetSeen
 
 
 def resources(request: Request) -> Resources:

@@ -7,11 +7,12 @@ pause that is over is none, and what was canceled lasts until it ends.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from events.subscription import PlanLimits
+from events.types import PurchaseId
 
 Status: TypeAlias = Literal["pending", "trialing", "active", "grace", "past_due", "paused", "canceled", "expired"]
 ACCESS: Final[frozenset[Status]] = frozenset({"trialing", "active", "grace", "canceled"})
@@ -23,6 +24,24 @@ PURCHASE_USABLE: Final = """
 """That a row of subscription_purchases lets its title be played at `{now}`. A rental is to be started before start_by,
 and lasts until access_until from then on.
 """
+
+
+class UsablePurchase(NamedTuple):
+    """What an account rented or bought, and may play now. `is_unstarted`: a rental whose hours playing it begins."""
+
+    purchase_id: PurchaseId
+    is_unstarted: bool
+
+
+class Held(NamedTuple):
+    """What an account holds at a time that may entitle it to a title: what its plan allows, if its subscription gives
+    access, and a purchase of the title."""
+
+    plan: PlanLimits | None = None
+    purchase: UsablePurchase | None = None
+
+
+NOTHING: Final = Held()
 
 
 class Columns(Protocol):

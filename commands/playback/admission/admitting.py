@@ -2,7 +2,9 @@
 entitlement. How many streams run is counted where leases are; how many may is said here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from prometheus_client import Counter
 
 from commands.dependencies import Resources
 from commands.playback.admission.entitling import Entitlement, entitlement_of, not_entitled
@@ -24,6 +26,8 @@ from events.subscription import Resolution
 from events.types import AccountId, PurchaseId, TitleId
 from infra.access.permissions import Principal
 from infra.settings import Settings
+
+AHEAD_OF_VIEWS = Counter("playhead_admissions_ahead_of_views_total", "Starts granted by what no view had applied yet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +67,7 @@ async def admit(opened: Resources, asked: Asked) -> Admission:
     facts = await _facts(opened, asked, account_id)
     _check_available(facts, asked)
     _check_rating(facts, asked.caller)
-    entitled = entitlement_of(facts, subscription_required=opened.settings.subscription_required)
-    if entitled is None:
-        raise not_entitled(facts, account_id)
+    facts, entitled = await _entitled(opened, facts, account_id)
     admission = _admission(facts, entitled, opened.settings, asked.territory)
     if asked.offline and admission.downloads == 0:
         raise DownloadsNotAllowed("the account may keep no titles on devices: play it online, or take a larger plan")
@@ -143,8 +145,23 @@ def _check_rating(facts: Facts, caller: Principal) -> None:
     )
 
 
+async def _entitled(opened: Resources, facts: Facts, account_id: AccountId) -> tuple[Facts, Entitlement]:
+    """By what the account may play it, and the facts that say so. Who has just paid, while the views are late or down,
+    is let in by the log, which is asked before anybody is refused. Raises NotEntitled."""
+    required = opened.settings.subscription_required
+    if entitled := entitlement_of(facts, subscription_required=required):
+        return facts, entitled
+    title = facts.title
+    titles = {title.title_id} if title.series_id is None else {title.title_id, TitleId(title.series_id)}
+    newer = replace(facts, held=await opened.not_yet_seen(account_id, frozenset(titles)))
+    if entitled := entitlement_of(newer, subscription_required=required):
+        AHEAD_OF_VIEWS.inc()
+        return newer, entitled
+    raise not_entitled(facts, account_id)
+
+
 def _admission(facts: Facts, entitled: Entitlement, settings: Settings, territory: str | None) -> Admission:
-    plan = facts.plan
+    plan = facts.held.plan
     return Admission(
         title=facts.title,
         territory=territory,

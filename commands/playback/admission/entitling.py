@@ -37,8 +37,8 @@ BY_PURCHASE: Final = {
 
 def entitlement_of(facts: Facts, *, subscription_required: bool) -> Entitlement | None:
     """What entitles to the title; None: nothing does."""
-    owned = facts.purchase
-    if Licence.SVOD in facts.licences and (facts.plan is not None or not subscription_required):
+    plan, owned = facts.held
+    if Licence.SVOD in facts.licences and (plan is not None or not subscription_required):
         return Entitlement("subscription")
     if owned is not None and not owned.is_unstarted:
         return Entitlement("purchase")
@@ -55,7 +55,7 @@ def not_entitled(facts: Facts, account_id: AccountId) -> NotEntitled:
         members={
             "actions": [way.action for way in ways],
             "licences": sorted(facts.licences),
-            "subscription_status": facts.standing.status if facts.standing else None,
+            "subscription_status": facts.status,
         },
     )
 
@@ -64,7 +64,7 @@ def _by_subscription(facts: Facts, account_id: AccountId) -> list[_Way]:
     if Licence.SVOD not in facts.licences:
         return []
     at = f"POST /v1/subscriptions/{account_id}"
-    match facts.standing.status if facts.standing else None:
+    match facts.status:
         case "past_due":
             return [_Way("pay", f"pay the overdue invoice of the subscription ({at}/recover)")]
         case "pending":

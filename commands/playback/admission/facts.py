@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from events.playback import TitleSnapshot
-from events.subscription import PlanLimits
 from events.types import AccountId, Licence, PurchaseId, SeriesId, TitleId, TitleKind
-from infra.entitlement import PURCHASE_USABLE, Moments, Standing, limits_of, standing_at
+from infra.entitlement import NOTHING, PURCHASE_USABLE, Held, Moments, Status, UsablePurchase, limits_of, standing_at
 from infra.postgres import Pool
 
 PLAYABLE: Final = frozenset(kind.value for kind in TitleKind)
@@ -64,37 +63,24 @@ where title.title_id = $1 and title.status = 'published'
 """Title, territory, now, account. A series that was bought is all of its episodes; what was begun is used up first."""
 
 
-class Purchase(NamedTuple):
-    """What the account rented or bought, and may play now. `is_unstarted`: a rental whose hours playing it begins."""
-
-    purchase_id: PurchaseId
-    is_unstarted: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What is known of a title and an account at a time. `minimum_age`: None: nobody rated it. `licences`: of the
-    windows that are open in the territory; `opens_at`: when the next one does, if any. `limits`: what the account's
-    plan allows, whether or not it gives access.
+    windows that are open in the territory; `opens_at`: when the next one does, if any. `held`: what may entitle the
+    account; `status`: of its subscription, if it ever had one.
     """
 
     title: TitleSnapshot
     minimum_age: int | None = None
     licences: frozenset[Licence] = frozenset()
     opens_at: datetime | None = None
-    standing: Standing | None = None
-    limits: PlanLimits | None = None
-    purchase: Purchase | None = None
+    status: Status | None = None
+    held: Held = NOTHING
 
     def is_within(self, maturity_limit: int | None) -> bool:
         """Whether a profile of this limit (None: it has none) may play it. What nobody rated may be anything, so it is
         above every limit."""
         return maturity_limit is None or (self.minimum_age is not None and self.minimum_age <= maturity_limit)
-
-    @property
-    def plan(self) -> PlanLimits | None:
-        """What a subscription that gives access allows; None: there is none."""
-        return self.limits if self.standing is not None and self.standing.access else None
 
 
 class GroupOfTitles(NamedTuple):
@@ -114,15 +100,17 @@ async def facts_of(
 
 
 def _facts(row: asyncpg.Record, now: datetime) -> Facts:
-    subscribed = row["status"] is not None
+    standing = standing_at(Moments.of(row), now) if row["status"] else None
     return Facts(
         title=_snapshot(row),
         minimum_age=row["minimum_age"],
         licences=frozenset(map(Licence, row["licences"])),
         opens_at=row["opens_at"],
-        standing=standing_at(Moments.of(row), now) if subscribed else None,
-        limits=limits_of(row) if subscribed else None,
-        purchase=Purchase(PurchaseId(row["purchase_id"]), row["is_unstarted"]) if row["purchase_id"] else None,
+        status=standing.status if standing else None,
+        held=Held(
+            limits_of(row) if standing and standing.access else None,
+            UsablePurchase(PurchaseId(row["purchase_id"]), row["is_unstarted"]) if row["purchase_id"] else None,
+        ),
     )
 
 

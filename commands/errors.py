@@ -23,7 +23,7 @@ from infra.http.problems import (
 )
 from infra.payments.signatures import WebhookSignatureInvalid, WebhookStale
 from infra.payments.webhooks import WebhookMalformed
-from infra.publisher import KafkaUnavailable
+from infra.publisher import KafkaUnavailable, TooMuchInFlight
 
 STORE_UNAVAILABLE = ProblemKind(503, "store-unavailable", "A store that this command needs does not answer")
 
@@ -97,6 +97,7 @@ PROBLEMS: Final[Problems] = {
     WebhookMalformed: ProblemKind(400, "webhook-malformed", "The webhook is signed and cannot be read"),
     PaymentNotRecorded: ProblemKind(503, "payment-not-recorded", "What the webhook tells could not be recorded"),
     KafkaUnavailable: ProblemKind(503, "kafka-unavailable", "Kafka does not take events at the moment"),
+    TooMuchInFlight: ProblemKind(429, "too-much-in-flight", "So much of yours is on its way already"),
     asyncpg.PostgresConnectionError: STORE_UNAVAILABLE,
     asyncpg.CannotConnectNowError: STORE_UNAVAILABLE,
     asyncpg.InterfaceError: STORE_UNAVAILABLE,

@@ -6,8 +6,10 @@ than the rest of a report; here a request waits for one future a batch.
 
 import asyncio
 import copy
+import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -19,6 +21,7 @@ from events.envelope import CONTENT_TYPE
 
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
 KEYS_REMEMBERED = 65_536
+NEVER: Final = math.inf
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
@@ -50,19 +53,24 @@ class Batch:
         self._waiting.append(waiting)
         return waiting
 
-    async def send(self, producer: AIOKafkaProducer, place: TopicPartition) -> None:
-        """Have Kafka acknowledge it, and tell those who wait."""
+    async def send(self, producer: AIOKafkaProducer, place: TopicPartition) -> bool:
+        """Have Kafka acknowledge it, and tell those who wait; whether it did."""
         self._builder.close()
         try:
             sent = await producer.send_batch(self._builder, place.topic, partition=place.partition)
             record: RecordMetadata = await sent
         except KafkaError as error:
-            for waiting in self._unresolved():
-                waiting.set_exception(copy.copy(error))  # else one traceback would grow with every request
-                waiting.exception()  # seen: its request may be gone
-        else:
-            for waiting in self._unresolved():
-                waiting.set_result(record.offset)
+            self.fail(error)
+            return False
+        for waiting in self._unresolved():
+            waiting.set_result(record.offset)
+        return True
+
+    def fail(self, error: KafkaError) -> None:
+        """Tell those who wait that Kafka did not take it."""
+        for waiting in self._unresolved():
+            waiting.set_exception(copy.copy(error))  # else one traceback would grow with every request
+            waiting.exception()  # seen: its request may be gone
 
     async def linger(self, linger_s: float) -> None:
         """Wait until the batch has been open for so long, or is full."""
@@ -75,40 +83,91 @@ class Batch:
         return [waiting for waiting in self._waiting if not waiting.done()]
 
 
+class Part:
+    """Those of a request's events that went into one batch: how many, and the number of the last in the batch."""
+
+    __slots__ = ("_acknowledged", "batch", "count", "last")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.count = 0
+        self.last = 0
+        self._acknowledged = batch.acknowledged()
+
+    async def offset(self) -> int:
+        """The offset of the last of them, once Kafka has them. Raises KafkaError."""
+        return await self._acknowledged + self.last
+
+    def offset_known(self) -> int | None:
+        """The same, of a part that Kafka is known to have."""
+        known = self._acknowledged
+        if not known.done() or known.cancelled() or known.exception() is not None:
+            return None
+        return known.result() + self.last
+
+
 class Lane:
     """The way to one partition, in order: one batch fills while the one before it is on its way. There are never more:
-    who finds the open one full waits.
+    who finds the open one full waits, and who was in it already lets others into the next one first.
+
+    `acknowledged_s` and `sent_s`: by the loop's clock, when Kafka last took a batch, and when the one that is on its
+    way set out. `failed`: set when a batch was refused, after which the producer's sequence numbers have a gap.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, place: TopicPartition, linger_ms: int) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, place: TopicPartition, linger_ms: int, failed: asyncio.Event | None = None
+    ) -> None:
         self._producer = producer
         self._place = place
         self._linger_s = linger_ms / 1000
+        self._failed = failed or asyncio.Event()
         self._open: Batch | None = None
+        self._under_way: Batch | None = None
         self._taken = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
+        self._given_up: KafkaError | None = None
+        self.sent_s = NEVER
+        self.acknowledged_s = -NEVER
 
-    async def send(self, key: bytes, bodies: Sequence[bytes]) -> int:
-        """Send events in order; the offset of the last, once all are acknowledged. Raises KafkaError."""
-        last: Batch | None = None
-        pending: list[asyncio.Future[int]] = []
-        number = 0
+    async def send(self, key: bytes, bodies: Sequence[bytes], parts: list[Part] | None = None) -> int:
+        """Send events in order; the offset of the last, once all are acknowledged. Raises KafkaError; `parts` then say
+        which are acknowledged all the same.
+        """
+        parts = [] if parts is None else parts
+        part: Part | None = None
         for body in bodies:
-            while (appended := (batch := self._filling()).append(key, body)) is None:
-                await self._taken.wait()
-            number = appended
-            if batch is not last:
-                pending.append(batch.acknowledged())
-                last = batch
-        offsets = [await acknowledged for acknowledged in pending]
-        return offsets[-1] + number
+            while (number := (batch := self._filling()).append(key, body)) is None:
+                await self._turn(is_first=part is None)
+            if part is None or part.batch is not batch:
+                part = Part(batch)
+                parts.append(part)
+            part.count += 1
+            part.last = number
+        return [await part.offset() for part in parts][-1]
 
     async def drain(self) -> None:
         """Until all that was taken is sent."""
         if self._sending is not None:
             await self._sending
 
+    def give_up(self, error: KafkaError) -> None:
+        """Send nothing more; who waits is told."""
+        self._given_up = error
+        if self._sending is not None:
+            self._sending.cancel()
+        for batch in (self._under_way, self._open):
+            if batch is not None:
+                batch.fail(error)
+        self._taken.set()
+
+    async def _turn(self, *, is_first: bool) -> None:
+        await self._taken.wait()
+        if not is_first:
+            await asyncio.sleep(0)
+
     def _filling(self) -> Batch:
+        if self._given_up is not None:
+            raise copy.copy(self._given_up)
         if self._open is None:
             self._open = Batch(self._producer.create_batch())
             self._taken.clear()
@@ -117,20 +176,28 @@ class Lane:
         return self._open
 
     async def _send_all(self) -> None:
+        loop = asyncio.get_running_loop()
         while (batch := self._open) is not None:
             await batch.linger(self._linger_s)
-            self._open = None
+            self._open, self._under_way = None, batch
             self._taken.set()
-            await batch.send(self._producer, self._place)
+            self.sent_s = loop.time()
+            is_taken = await batch.send(self._producer, self._place)
+            self._under_way, self.sent_s = None, NEVER
+            if is_taken:
+                self.acknowledged_s = loop.time()
+            else:
+                self._failed.set()
 
 
 class Lanes:
-    """The lanes of one producer."""
+    """The lanes of one producer. `failed`: Kafka refused a batch."""
 
     def __init__(self, producer: AIOKafkaProducer, linger_ms: int) -> None:
         self._producer = producer
         self._linger_ms = linger_ms
         self._lanes: dict[TopicPartition, Lane] = {}
+        self.failed = asyncio.Event()
 
     async def lane(self, topic: str, key: bytes) -> tuple[int, Lane]:
         """The partition of a key, chosen as every Kafka client does, and the lane to it. Raises KafkaError."""
@@ -138,8 +205,23 @@ class Lanes:
         place = TopicPartition(topic, partition)
         lane = self._lanes.get(place)
         if lane is None:
-            lane = self._lanes[place] = Lane(self._producer, place, self._linger_ms)
+            lane = self._lanes[place] = Lane(self._producer, place, self._linger_ms, self.failed)
         return partition, lane
+
+    @property
+    def acknowledged_s(self) -> float:
+        """When Kafka last took a batch, by the loop's clock."""
+        return max((lane.acknowledged_s for lane in self._lanes.values()), default=-NEVER)
+
+    @property
+    def sent_s(self) -> float:
+        """When the oldest batch set out that is still on its way; NEVER when none is."""
+        return min((lane.sent_s for lane in self._lanes.values()), default=NEVER)
+
+    def give_up(self, error: KafkaError) -> None:
+        """Send nothing more; who waits is told."""
+        for lane in self._lanes.values():
+            lane.give_up(error)
 
     async def drain(self, within_s: float) -> None:
         """Send what was taken, as far as Kafka takes it in this time."""

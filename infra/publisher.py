@@ -5,17 +5,14 @@ lost.
 import asyncio
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from events.refusals import Refusal
-from infra.batches import Lanes
-from infra.kafka import new_producer
+from infra.batches import Lane, Lanes, Part
+from infra.kafka_link import KafkaLink
 from infra.positions import Position
 from infra.settings import Settings
-from infra.telemetry import log
 
 PUBLISHED = Counter("playhead_events_published_total", "Events that Kafka acknowledged", ["topic"])
 UNPUBLISHED = Counter("playhead_events_unpublished_total", "Events refused because Kafka did not take them", ["topic"])
@@ -26,89 +23,122 @@ class KafkaUnavailable(Refusal):
     """Kafka did not take the events in time; the sender keeps them and sends them again."""
 
 
+class PartlyPublished(KafkaUnavailable):
+    """Kafka took some of the events in time. `acknowledged`: which; `position`: of the last of those. The sender keeps
+    the others, or all of them, and sends them again."""
+
+    acknowledged: tuple[bool, ...] = ()
+    position: Position
+
+
+class TooMuchInFlight(Refusal):
+    """So much of one key is on its way to Kafka that more would be at the cost of others."""
+
+
 class Publisher:
-    """Produces events. Bounded: past produce_inflight_max_bytes it refuses before it takes."""
+    """Produces events. Bounded: past produce_inflight_max_bytes it refuses before it takes, and past
+    produce_inflight_key_max_bytes of one key it refuses that one alone.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
-        self._lanes: Lanes | None = None
+        self._link = KafkaLink(settings)
         self._inflight_bytes = 0
-        self._connecting: asyncio.Task[None] | None = None
+        self._inflight_of: dict[str, int] = {}
+        self._again = {"Retry-After": str(settings.retry_after_s)}
 
     async def start(self) -> None:
         """Begin to connect; publish() refuses until Kafka answers."""
-        self._connecting = asyncio.create_task(self._connect())
+        await self._link.start()
 
     async def stop(self) -> None:
         """Send what was taken, and leave."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._lanes is not None:
-            await self._lanes.drain(self._settings.produce_timeout_s)
-        if self._producer is not None:
-            await self._producer.stop()
+        await self._link.stop()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events are refused; None while Kafka takes them."""
+        return self._link.trouble
 
     @property
     def ready(self) -> bool:
-        """Whether Kafka answered and the producer lives."""
-        return self._producer is not None and not self._dead(self._producer)
+        """Whether Kafka answers and the producer lives."""
+        return self._link.trouble is None
 
     async def publish(self, topic: str, key: str, bodies: Sequence[bytes]) -> Position:
         """Produce events of one key in order; the position of the last once all are acknowledged. Raises
-        KafkaUnavailable.
+        KafkaUnavailable, of which PartlyPublished is one, TooMuchInFlight.
 
         A refused event may still arrive later, when Kafka took it and its reply was lost: ids make that harmless.
         """
         size = sum(map(len, bodies))
-        lanes = self._alive(size)
-        self._inflight_bytes += size
-        INFLIGHT.set(self._inflight_bytes)
+        lanes = self._open(key, size)
+        parts: list[Part] = []
+        partition = 0
+        self._hold(key, size)
         try:
             async with asyncio.timeout(self._settings.produce_timeout_s):
                 partition, lane = await lanes.lane(topic, key.encode())
-                offset = await lane.send(key.encode(), bodies)
+                self._check(lane)
+                offset = await lane.send(key.encode(), bodies, parts)
         except (TimeoutError, KafkaError) as error:
-            UNPUBLISHED.labels(topic).inc(len(bodies))
-            raise self._unavailable(type(error).__name__) from error
+            raise self._refusal(topic, partition, parts, len(bodies), type(error).__name__) from error
         finally:
-            self._inflight_bytes -= size
+            self._hold(key, -size)
         PUBLISHED.labels(topic).inc(len(bodies))
         return Position(topic, partition, offset)
 
-    def _alive(self, size: int) -> Lanes:
-        if self._producer is not None and self._dead(self._producer):
-            log.warning("producer_dead")
-            self._producer = self._lanes = None
-            self._connecting = asyncio.create_task(self._connect())
-        if self._lanes is None:
-            raise self._unavailable("not connected")
+    def _open(self, key: str, size: int) -> Lanes:
+        trouble, lanes = self._link.trouble, self._link.lanes
+        if trouble is not None or lanes is None:
+            raise self._unavailable(trouble or "not connected")
         if self._inflight_bytes + size > self._settings.produce_inflight_max_bytes:
             raise self._unavailable("too much is waiting for Kafka")
-        return self._lanes
+        held = self._inflight_of.get(key)
+        if held is not None and held + size > self._settings.produce_inflight_key_max_bytes:
+            raise TooMuchInFlight(
+                f"{held} bytes of this profile's events are on their way to Kafka; send these when they have come",
+                headers=self._again,
+            )
+        return lanes
 
-    @staticmethod
-    def _dead(producer: AIOKafkaProducer) -> bool:
-        # A producer whose sender task ended (a fatal sequence error, an epoch taken over) never sends again.
-        task = producer._sender.sender_task
-        return bool(producer._closed or (task is not None and task.done()))
+    def _check(self, lane: Lane) -> None:
+        """Nothing more is to wait for a partition that does not answer, while others may."""
+        silent_s = asyncio.get_running_loop().time() - lane.sent_s
+        if silent_s > self._settings.produce_silent_s:
+            raise self._unavailable(f"the partition was silent for {silent_s:.1f} s")
 
-    async def _connect(self) -> None:
-        longest = self._settings.store_retry_max_s
-        async for attempt in AsyncRetrying(
-            wait=wait_exponential(multiplier=0.1, max=longest), retry=retry_if_exception_type((KafkaError, OSError))
-        ):
-            with attempt:
-                producer = new_producer(self._settings)
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer, self._lanes = producer, Lanes(producer, self._settings.produce_linger_ms)
+    def _hold(self, key: str, size: int) -> None:
+        held = self._inflight_of.get(key, 0) + size
+        if held:
+            self._inflight_of[key] = held
+        else:
+            self._inflight_of.pop(key, None)
+        self._inflight_bytes += size
+        INFLIGHT.set(self._inflight_bytes)
+
+    def _refusal(self, topic: str, partition: int, parts: list[Part], count: int, reason: str) -> KafkaUnavailable:
+        """What is said when not all of `count` events were acknowledged."""
+        acknowledged: list[bool] = []
+        last: int | None = None
+        for part in parts:
+            offset = part.offset_known()
+            acknowledged += [offset is not None] * part.count
+            last = last if offset is None else offset
+        taken = sum(acknowledged)
+        PUBLISHED.labels(topic).inc(taken)
+        UNPUBLISHED.labels(topic).inc(count - taken)
+        if last is None:
+            return self._unavailable(reason)
+        partly = PartlyPublished(
+            f"Kafka took {taken} of {count} events ({reason}): send all again", headers=self._again
+        )
+        partly.acknowledged = (*acknowledged, *[False] * (count - len(acknowledged)))
+        partly.position = Position(topic, partition, last)
+        return partly
 
     def _unavailable(self, reason: str) -> KafkaUnavailable:
         return KafkaUnavailable(
             f"Kafka did not take the events ({reason}); none is known to be recorded: send them again",
-            headers={"Retry-After": str(self._settings.retry_after_s)},
+            headers=self._again,
         )

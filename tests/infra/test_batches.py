@@ -10,7 +10,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from infra.batches import Lane, Lanes, hash_of
+from infra.batches import NEVER, Lane, Lanes, Part, hash_of
 
 PLACE = TopicPartition("playback.events", 3)
 BATCH_BYTES = 1_000
@@ -18,10 +18,13 @@ BATCH_BYTES = 1_000
 
 @dataclass
 class ObedientKafka:
-    """Takes batches one after the other, once `open`; fails them with `failure` if that is set."""
+    """Takes batches one after the other, once `open`; fails them with `failure` if that is set, and all but the first
+    `refuse_after`, if that is.
+    """
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
     failure: KafkaError | None = None
+    refuse_after: int | None = None
     bodies: list[bytes] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
@@ -40,6 +43,8 @@ class ObedientKafka:
         await self.open.wait()
         if self.failure is not None:
             raise self.failure
+        if self.refuse_after is not None and len(self.batches) >= self.refuse_after:
+            raise NotEnoughReplicasError
         offset = len(self.bodies)
         self.bodies += [record.value for record in DefaultRecordBatch(builder._build())]
         self.batches.append(len(self.bodies) - offset)
@@ -111,3 +116,45 @@ async def test_keys_go_where_every_client_of_kafka_sends_them(kafka: ObedientKaf
         assert hash_of(key) % 8 == DefaultPartitioner()(key, everywhere, everywhere)
         partition, _ = await Lanes(kafka, linger_ms=1).lane(PLACE.topic, key)
         assert partition == hash_of(key) % 8
+
+
+async def test_while_a_long_report_waits_for_room_a_short_one_finds_some(kafka: ObedientKafka, lane: Lane) -> None:
+    kafka.open.clear()
+    long = asyncio.create_task(lane.send(b"hot", [b"x" * 300] * 40))
+    await asyncio.sleep(0.02)
+    short = asyncio.create_task(lane.send(b"cold", [b"short"]))
+    await asyncio.sleep(0)
+    kafka.open.set()
+    await asyncio.gather(long, short)
+    assert kafka.bodies.index(b"short") <= 3 * kafka.batches[0]
+
+
+async def test_what_kafka_took_of_a_report_is_known_when_it_refuses_the_rest(kafka: ObedientKafka, lane: Lane) -> None:
+    parts: list[Part] = []
+    kafka.refuse_after = 1
+    with pytest.raises(NotEnoughReplicasError):
+        await lane.send(b"key", [b"x" * 300] * 5, parts)
+    assert [(part.count, part.offset_known()) for part in parts] == [(2, 1), (2, None), (1, None)]
+
+
+async def test_who_waits_when_a_lane_is_given_up_is_told(kafka: ObedientKafka, lane: Lane) -> None:
+    kafka.open.clear()
+    sending = [asyncio.create_task(lane.send(b"key", [b"x" * 300])) for _ in range(10)]
+    await asyncio.sleep(0.02)
+    lane.give_up(KafkaError("given up"))
+    told = await asyncio.gather(*sending, return_exceptions=True)
+    assert [type(each) for each in told] == [KafkaError] * 10
+    with pytest.raises(KafkaError):
+        await lane.send(b"key", [b"too late"])
+
+
+async def test_a_lane_tells_since_when_it_waits(kafka: ObedientKafka, lane: Lane) -> None:
+    kafka.open.clear()
+    sending = asyncio.create_task(lane.send(b"key", [b"x"]))
+    await asyncio.sleep(0.02)
+    assert lane.sent_s <= asyncio.get_running_loop().time()
+    assert lane.acknowledged_s < lane.sent_s
+    kafka.open.set()
+    await sending
+    assert lane.sent_s == NEVER
+    assert lane.acknowledged_s > 0

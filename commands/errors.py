@@ -81,6 +81,9 @@ PROBLEMS: Final[Problems] = {
     playback.ProfileRequired: ProblemKind(403, "profile-required", "Only a viewer's profile can play"),
     playback.DeviceNotYours: ProblemKind(403, "device-not-yours", "The access token is for another device"),
     playback.PinRequired: PIN_REQUIRED,
+    playback.StreamLimitReached: ProblemKind(
+        409, "stream-limit-reached", "The account plays all that it may at a time"
+    ),
     playback.SessionAlreadyStarted: ProblemKind(409, "session-already-started", "This session was started before"),
     playback.SessionUnknown: ProblemKind(404, "session-unknown", "There is no such session"),
     playback.SessionNotYours: ProblemKind(403, "session-not-yours", "The playback token is another session's"),
@@ -90,6 +93,10 @@ PROBLEMS: Final[Problems] = {
     playback.ReportInvalid: ProblemKind(422, "report-invalid", "The report does not have the shape of one"),
     playback.ReportEmpty: ProblemKind(422, "report-empty", "The report holds no events"),
     playback.ReportTooLarge: ProblemKind(413, "report-too-large", "The report holds more events than one may"),
+    playback.BackfillTooLong: ProblemKind(413, "backfill-too-long", "The backfill holds more lines than one may"),
+    playback.BackfillBusy: ProblemKind(503, "backfill-busy", "As many backfills are under way as may be"),
+    playback.BackfillOvertaken: ProblemKind(409, "backfill-overtaken", "Another request under this key is at work"),
+    playback.BackfillUnknown: ProblemKind(404, "backfill-unknown", "There is no such backfill"),
     playback.CmcdUnreadable: ProblemKind(400, "cmcd-unreadable", "No CMCD record could be read"),
     playback.CmcdTargetInvalid: ProblemKind(422, "cmcd-target-invalid", "The collector's name does not hold"),
     WebhookSignatureInvalid: ProblemKind(401, "webhook-signature-invalid", "The webhook's signature does not hold"),

@@ -132,17 +132,14 @@ class Settings(ServerAccess):
     cmcd_max_items: int = Field(default=64, ge=1, description="of one list in a CMCD record")
     cmcd_text_max_characters: int = Field(default=2_048, ge=64, description="of one text in a CMCD record")
     cmcd_clock_slack_s: int = Field(default=300, ge=0, description="how far off a CMCD player's clock is believed")
+    clock_skew_past_s: int = Field(default=24 * 3600, ge=0, description="how far before its session's start it may be")
     position_slack_ms: int = Field(default=5_000, description="how far past its duration a player may report")
 
     # Sessions that nobody ends (source: domain rules, "Player reports"), and who watches now
     session_silent_s: float = Field(default=600.0, gt=0, description="a session without an event for so long expires")
     session_standing_s: float = Field(default=1800.0, gt=0, description="and one whose playhead stands for so long")
-    session_offline_silent_days: int = Field(default=30, ge=1, description="of a download, whose events come late")
     reaper_poll_interval_s: float = Field(default=5.0, gt=0)
     reaper_batch_rows: int = Field(default=500, ge=1, description="sessions expired at a time")
-    reaper_view_wait_s: float = Field(
-        default=5.0, gt=0, description="for the view to apply what Kafka held; else later"
-    )
     reaper_remembered_max: int = Field(default=100_000, ge=1, description="expired, and not seen so in the view yet")
     stream_shown_leases: int = Field(default=2, ge=1, description="how long after its last event a stream is running")
     viewers_ttl_days: int = Field(default=30, ge=1, description="how long viewers per minute are kept")
@@ -165,6 +162,13 @@ class Settings(ServerAccess):
     backfill_max_events_per_s: int = Field(default=2_000, ge=10, description="moved to playback.events by one process")
     backfill_pause_lag_records: int = Field(default=2_000, ge=1, description="further behind, live views come first")
     backfill_lag_poll_s: float = Field(default=0.25, gt=0, description="how often it is asked how far they are")
+
+    # Stream leases (source: domain rules, "Concurrent streams")
+    paused_slot_s: int = Field(default=1_800, ge=1, description="a session paused for longer takes no place")
+    leases_per_account_max: int = Field(default=64, ge=8, description="kept of an account; the oldest go first")
+    seqs_remembered_max: int = Field(default=65_536, ge=0, le=2**24, description="of a session, a bit each")
+    lease_timeout_s: float = Field(default=1.0, gt=0, description="one pipeline to Redis; then it goes on without")
+    lease_retry_s: float = Field(default=0.5, ge=0, description="how long Redis is left alone after it failed")
 
     # Tokens
     token_issuer: str = Field(default="playhead", description="`iss` of our tokens; a URL where others verify them")

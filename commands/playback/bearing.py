@@ -36,7 +36,7 @@ async def borne(request: Request, opened: Resources) -> Borne:
         return await _borne_by_beacon(request, opened, kind)
     if given is None or not given.startswith(BEARER):
         raise _token_invalid("send the playback token that StartPlayback replied: Authorization: Bearer <token>")
-    grant = await _granted_in_path(request, opened, given[len(BEARER) :])
+    grant = await granted_in_path(request, opened, given[len(BEARER) :])
     return Borne(grant, await inflated_body(request), False)
 
 
@@ -70,15 +70,18 @@ def granted(request: Request, opened: Resources, token: str | None) -> Grant:
 async def _borne_by_beacon(request: Request, opened: Resources, kind: str) -> Borne:
     token = beacons.token_in_query(request.scope["query_string"])
     if token is not None:
-        grant = await _granted_in_path(request, opened, token)
+        grant = await granted_in_path(request, opened, token)
         return Borne(grant, beacons.unpacked(kind, await inflated_body(request))[0], True)
     report, token = beacons.unpacked(kind, await inflated_body(request))
     if token is None:
         raise _token_invalid("send the playback token that StartPlayback replied, of a beacon as `token`")
-    return Borne(await _granted_in_path(request, opened, token), report, True)
+    return Borne(await granted_in_path(request, opened, token), report, True)
 
 
-async def _granted_in_path(request: Request, opened: Resources, token: str) -> Grant:
+async def granted_in_path(request: Request, opened: Resources, token: str | None) -> Grant:
+    """What a playback token grants of the session in the path. Raises what granted() raises, SessionNotYours and
+    SessionUnknown.
+    """
     grant = granted(request, opened, token)
     asked = SessionId(request.path_params["session_id"])
     if asked != grant.session.session_id:
@@ -87,7 +90,7 @@ async def _granted_in_path(request: Request, opened: Resources, token: str) -> G
 
 
 async def _refuse_other(opened: Resources, asked: SessionId, grant: Grant) -> None:
-    if await opened.leases.known(asked):
+    if await opened.leases.known(grant.session.account_id, asked):
         raise SessionNotYours(f"this playback token is for session {grant.session.session_id}")
     raise SessionUnknown(f"no session {asked[:64]} was started; start playback first")
 

@@ -11,6 +11,9 @@ from events.playback import DeviceSnapshot
 from events.subscription import Resolution
 from events.types import DeviceId
 
+TERMINATED_MAX = 16
+"""How many streams one start may end."""
+
 
 class DeviceBody(Body):
     """The device that plays."""
@@ -57,6 +60,9 @@ class StartBody(Body):
     device: DeviceBody
     start_position_ms: Annotated[int, Field(ge=0, le=2**42)] = 0
     session_id: UUID | None = None
+    terminate: Annotated[list[Code], Field(max_length=TERMINATED_MAX)] = Field(
+        default=[], description="The termination codes of streams that end for this one (of a 409 stream-limit-reached)"
+    )
 
 
 class StartedReply(BaseModel):

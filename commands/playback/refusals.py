@@ -43,6 +43,10 @@ class SessionTerminated(Refusal):
     """The session was ended from elsewhere: the player is to stop."""
 
 
+class StreamLimitReached(Refusal):
+    """Every place of the account is taken."""
+
+
 class SessionAlreadyStarted(Refusal):
     """A second start of the same session."""
 
@@ -73,6 +77,22 @@ class ReportEmpty(Refusal):
 
 class ReportTooLarge(Refusal):
     """A report with more events than a report may hold."""
+
+
+class BackfillTooLong(Refusal):
+    """A backfill with more lines than one may hold."""
+
+
+class BackfillBusy(Refusal):
+    """As many backfills are under way as one process works on at a time."""
+
+
+class BackfillOvertaken(Refusal):
+    """Two requests under one key are at work at once."""
+
+
+class BackfillUnknown(Refusal):
+    """No backfill is known under this key."""
 
 
 class CmcdUnreadable(Refusal):

@@ -1,32 +1,39 @@
 """The ingest path: POST .../events and .../stop. Plain Starlette endpoints, which short_way.py calls without
 FastAPI in between, since every microsecond here is paid per report.
 
-The playback token authenticates and enriches a report without a look-up; the lease is renewed in a pipeline that
-reports share while Kafka acknowledges.
+The playback token authenticates and enriches a report without a look-up; once Kafka has acknowledged its events, the
+lease is renewed in a pipeline that all reports of that moment share. What comes for a session that has ended is
+recorded too.
 """
 
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from commands.dependencies import Resources, context_of, resources
-from commands.playback.bearing import borne
-from commands.playback.reports import Result, Taken, read, read_stop, take
+from commands.playback.bearing import Borne, borne
+from commands.playback.grants import Grant
+from commands.playback.leases import Held, Renewal, progress_of
+from commands.playback.reports import Read, Result, Taken, read, read_stop, take
+from commands.playback.terminating import tell_of, terminated
 from events.envelope import Context
-from events.playback import AnyReport, SessionSnapshot
+from events.playback import SessionSnapshot, Stopped
 from events.topics import PLAYBACK
 from infra.http.declared import Bearing, Declared
 from infra.positions import HEADER as POSITION_HEADER
 from infra.positions import Position
 
+Sent: TypeAlias = tuple[datetime, list[Read]]
 _encoder = msgspec.json.Encoder()
 
 
 class ReportReply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A result for each event, in order. `lease_expires_at_ms`: epoch; absent when the lease could not be renewed, 0
-    when the session has ended (its late events are kept in history and never revive it)."""
+    """A result for each event, in order. `lease_expires_at_ms`: epoch; absent when the session has none (Redis is away,
+    it is paused for long, or played offline), 0 when it has ended (late events are kept in history and never revive
+    it)."""
 
     results: list[Result]
     lease_expires_at_ms: int | None = None
@@ -35,40 +42,49 @@ class ReportReply(msgspec.Struct, frozen=True, omit_defaults=True):
 async def report(request: Request) -> Response:
     """Take a report: every event is acknowledged by Kafka before the reply says so."""
     opened = resources(request)
-    grant, body, is_beacon = await borne(request, opened)
-    session = grant.session
-    context = context_of(request, session.profile_id)
-    renewed = opened.leases.renew(session.session_id, session.profile_id)
-    taken, position = await _record(opened, session, context, read(body, opened.limits))
-    return _reply(ReportReply(taken.results, await renewed), position, is_beacon=is_beacon)
+    read_body = await borne(request, opened)
+    return await _answer(request, opened, read_body, read(read_body.body, opened.limits))
 
 
 async def stop(request: Request) -> Response:
     """StopPlayback: its body is the session's last event; the lease ends."""
     opened = resources(request)
-    grant, body, is_beacon = await borne(request, opened)
-    session = grant.session
-    stopped = read_stop(body)
-    taken, position = await _record(opened, session, context_of(request, session.profile_id), stopped)
-    if taken.bodies:
-        await opened.leases.end(session.session_id)
-    return _reply(ReportReply(taken.results, 0), position, is_beacon=is_beacon)
+    read_body = await borne(request, opened)
+    return await _answer(request, opened, read_body, read_stop(read_body.body))
+
+
+async def _answer(request: Request, opened: Resources, came: Borne, sent: Sent) -> Response:
+    grant = came.grant
+    context = context_of(request, grant.session.profile_id)
+    taken, position = await _record(opened, grant.session, context, sent)
+    renewal = await _renew(opened, grant, taken)
+    headers = {POSITION_HEADER: str(position)} if position else None
+    results = taken.results_after(renewal.before)
+    await tell_of(opened, grant.session, renewal, context)
+    if renewal.terminated is not None:
+        raise terminated(renewal.terminated, results, headers)
+    if renewal.held is Held.GONE:  # the player starts a new session, and nobody is asked
+        return Response(status_code=410, headers=headers)
+    if came.is_beacon:  # nobody reads the results
+        return Response(status_code=204, headers=headers)
+    reply = ReportReply(results, renewal.lease_until_ms)
+    return Response(_encoder.encode(reply), media_type="application/json", headers=headers)
+
+
+async def _renew(opened: Resources, grant: Grant, taken: Taken) -> Renewal:
+    progress = progress_of(taken.reports)
+    if any(isinstance(report, Stopped) for report in taken.reports):
+        return await opened.leases.end(grant, progress)
+    return await opened.leases.renew(grant, progress)
 
 
 async def _record(
-    opened: Resources, session: SessionSnapshot, context: Context, sent: tuple[datetime, list[AnyReport | Result]]
+    opened: Resources, session: SessionSnapshot, context: Context, sent: Sent
 ) -> tuple[Taken, Position | None]:
     taken = take(*sent, session, context, received_at=opened.clock(), limits=opened.limits)
     if not taken.bodies:
         return taken, None
     return taken, await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies)
-
-
-def _reply(reply: ReportReply, position: Position | None, *, is_beacon: bool) -> Response:
-    headers = {POSITION_HEADER: str(position)} if position else None
-    if is_beacon:  # nobody reads the results
-        return Response(status_code=204, headers=headers)
-    return Response(_encoder.encode(reply), media_type="application/json", headers=headers)
 
 
 ENDPOINTS = {"events": report, "stop": stop}

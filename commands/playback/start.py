@@ -1,7 +1,8 @@
 """StartPlayback: a session claimed in Redis, recorded on Kafka, confirmed, and a token that carries it.
 
-A process that dies after the claim leaves a session in state "starting", which its profile may claim again; the
-event's id is the session's, so recording it twice counts once.
+The claim takes one of the account's places, in the same step ending the streams that the viewer gave up for it. A
+process that dies after it leaves a session in state "starting", which its profile may claim again; the event's id is
+the session's, so recording it twice counts once.
 """
 
 from datetime import datetime, timedelta
@@ -10,11 +11,14 @@ from commands.dependencies import Resources
 from commands.playback.admission import Admission, Asked, admit, begin_rental
 from commands.playback.bodies import StartBody, StartedReply
 from commands.playback.grants import Grant
-from commands.playback.leases import CLAIMED
+from commands.playback.leases import Claimed, Ending, LimitReached, Unclaimed, ended_by
 from commands.playback.recording import recorded
 from commands.playback.refusals import SessionAlreadyStarted
+from commands.playback.stream_limits import limit_reached
+from commands.playback.terminating import tell_soon
 from events.envelope import Context
 from events.playback import PlaybackStarted, SessionSnapshot
+from events.refusals import Refusal
 from events.subscription import Resolution
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
@@ -27,29 +31,67 @@ async def start_playback(
     opened: Resources, body: StartBody, caller: Principal, context: Context, *, territory: str | None
 ) -> tuple[StartedReply, Position]:
     """Grant a session to a viewer in a territory (None: nobody can tell). Raises what admit() does, and
-    SessionAlreadyStarted, KafkaUnavailable.
+    SessionAlreadyStarted, StreamLimitReached, KafkaUnavailable.
     """
     title_id, device_id = TitleId(body.title_id), body.device.device_id
     admission = await admit(opened, Asked(title_id=title_id, device_id=device_id, caller=caller, territory=territory))
     session = _session(opened, body, caller, admission)
-    state = await opened.leases.claim(session.session_id, session.profile_id)
-    if state != CLAIMED:
-        raise SessionAlreadyStarted(
-            f"session {session.session_id} is {state}; start a new one under a new id", members={"state": state}
-        )
+    ending = Ending(reason="replaced", by=ended_by(session), at=session.started_at, principal=context.principal)
+    claimed = await _claimed(opened, session, body, admission.max_streams, ending)
+    try:
+        position = await _record(opened, session, body, admission, context, unchecked=claimed.unchecked)
+        await begin_rental(opened, admission, context)  # not for a start that was refused, and before there is a token
+    except Refusal:
+        await opened.leases.release(session)
+        raise
+    await opened.leases.confirm(session)
+    await tell_soon(opened, claimed.replaced, ending, context)
+    grant = Grant(session=session, max_streams=admission.max_streams, unchecked=claimed.unchecked)
+    return _reply(opened, grant, admission.max_resolution), position
+
+
+async def _claimed(
+    opened: Resources, session: SessionSnapshot, body: StartBody, max_streams: int | None, ending: Ending
+) -> Claimed:
+    """A place for a session. Raises SessionAlreadyStarted, StreamLimitReached."""
+    if body.session_id is not None and not await opened.leases.own(session):
+        raise _already(session, "started")
+    claim = await opened.leases.claim(session, max_streams, ending, body.terminate)
+    match claim:
+        case Unclaimed(state):
+            raise _already(session, state)
+        case LimitReached(running):
+            assert max_streams is not None, "without a limit none is reached"
+            raise limit_reached(max_streams, running)
+        case Claimed():
+            return claim
+
+
+def _already(session: SessionSnapshot, state: str) -> SessionAlreadyStarted:
+    return SessionAlreadyStarted(
+        f"session {session.session_id} is {state}; start a new one under a new id", members={"state": state}
+    )
+
+
+async def _record(
+    opened: Resources,
+    session: SessionSnapshot,
+    body: StartBody,
+    admission: Admission,
+    context: Context,
+    *,
+    unchecked: bool,
+) -> Position:
     started = PlaybackStarted(
         session=session,
         start_position_ms=body.start_position_ms,
         territory=admission.territory,
         entitled_by=admission.entitled_by,
+        limit_unchecked=unchecked,
     )
     at = session.started_at
     event = recorded(started, session, context, event_id=session.session_id, at=at, taken_at=at)
-    position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
-    await begin_rental(opened, admission, context)  # not for a start that was refused, and before there is a token
-    await opened.leases.confirm(session.session_id)
-    grant = Grant(session=session, max_streams=admission.max_streams)
-    return _reply(opened, grant, admission.max_resolution), position
+    return await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
 
 
 def _session(opened: Resources, body: StartBody, caller: Principal, admission: Admission) -> SessionSnapshot:

@@ -16,8 +16,9 @@ from tests.servers import Servers
 async def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of an installation whose servers run and are migrated; keys and state in a directory of the run. Its
     viewers are at HOME, and its billing is elsewhere: what is about entitlement says that a subscription is required.
+    Nobody is short of streams: what is about limits has its own.
     """
-    ours = {"default_territory": HOME, "subscription_required": False}
+    ours = {"default_territory": HOME, "subscription_required": False, "streams_without_plan": 50}
     settings = settings_for(servers, tmp_path_factory.mktemp("state"), **ours)
     await migrate(settings, lambda _: None)
     return settings

@@ -12,8 +12,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from fastapi import FastAPI
 
 from commands.app import create_app
+from commands.playback.leases import Ending
 from events.envelope import Event, Recorded
-from events.playback import PlaybackStarted, PlaybackStopped, Reported
+from events.playback import PlaybackStarted, PlaybackStopped, Reported, TerminatedBy
 from events.registry import REGISTRY
 from events.topics import PLAYBACK
 from infra.access.permissions import Principal
@@ -22,6 +23,7 @@ from infra.clock import utc_now
 from infra.positions import parse_positions
 from infra.postgres import Pool
 from infra.settings import Settings
+from tests import builders
 from tests.integration.showing import shown
 from tests.servers import Servers
 
@@ -291,7 +293,9 @@ async def test_a_start_that_died_before_kafka_had_it_can_be_repeated(
     client: httpx.AsyncClient, app: FastAPI, live: Settings, film: str
 ) -> None:
     session_id = str(uuid4())
-    await app.state.resources.leases.claim(session_id, VIEWER.profile_id)  # and here the process was killed
+    dying = builders.session(session_id, account_id=VIEWER.account_id, profile_id=VIEWER.profile_id)
+    ending = Ending(reason="replaced", by=TerminatedBy(), at=utc_now())
+    await app.state.resources.leases.claim(dying, None, ending)  # and here the process was killed
     assert (await start(client, live, film, session_id=session_id)).status_code == 201
 
 

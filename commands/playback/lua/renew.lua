@@ -1,10 +1,34 @@
--- Renews a session's lease by Redis's own clock. KEYS[1]: the session; ARGV: profile, lease ms, ttl ms.
--- A session that Redis lost is taken up again; one that ended stays ended.
-if redis.call('HGET', KEYS[1], 'state') == 'ended' then
-  return 0
+-- Renews the lease of a session that holds its place, and marks what Kafka acknowledged: what almost every report needs.
+-- KEYS: leases, the session's own. ARGV: session, motion, seq, opening, closing (of `follow`), then runs of seqs.
+-- Answers until when; 0: its player ended it; -2: paused for long, its place is free; each in a table before the seqs that
+-- were marked before, when there are such; or -1: place.lua must decide, and nothing was done.
+local function answer(lease_until, before)
+  if #before == 0 then
+    return lease_until
+  end
+  table.insert(before, 1, lease_until)
+  return before
 end
-local time = redis.call('TIME')
-local lease_until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
-redis.call('HSET', KEYS[1], 'profile', ARGV[1], 'state', 'started', 'lease_until_ms', lease_until_ms)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return lease_until_ms
+
+local was = state(KEYS[2])
+if was == 'e' then
+  return answer(0, mark(KEYS[2], 6))
+end
+local text = (was == 'r' or was == 's') and redis.call('HGET', KEYS[1], ARGV[1])
+if not text then
+  return -1
+end
+local lease, at = read(text), now()
+local held = holds(lease, at)
+follow(lease, ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), at)
+if not held and not stands(lease, at) then
+  return -1
+end
+if was == 's' then
+  set_state(KEYS[2], 'r')
+end
+if held then
+  return answer(renew(ARGV[1], lease, at), mark(KEYS[2], 6))
+end
+write(ARGV[1], lease)
+return answer(-2, mark(KEYS[2], 6))

@@ -17,6 +17,8 @@ from commands.openapi import document_ingest
 from commands.payments import routes as payments
 from commands.playback import collecting, reporting
 from commands.playback import routes as playback
+from commands.playback.backfill import routes as backfill
+from commands.playback.cmcd.records import Bounds
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from commands.playback.short_way import ShortWay
@@ -70,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(reporting.routes)
     app.router.routes.extend(collecting.routes)
     app.include_router(playback.router)
+    backfill.install(app, settings)
     app.include_router(catalog.router)
     identity.install(app, settings)
     subscription.install(app, settings)
@@ -95,6 +98,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     app.state.resources = Resources(
         settings=settings,
         limits=Limits.of(settings),
+        cmcd_bounds=Bounds.of(settings),
         clock=utc_now,
         tokens=app.state.tokens,
         revocations=app.state.revocations,

@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request, Response
 from msgspec import structs
 
 from commands.handling import Handling, IdempotencyKeyMissing, Outcome, Terms
+from commands.playback.cmcd.records import Bounds
 from commands.playback.leases import Leases
 from commands.playback.reports import Limits
 from events.envelope import Context
@@ -42,6 +43,7 @@ class Resources:
 
     settings: Settings
     limits: Limits
+    cmcd_bounds: Bounds
     clock: Clock
     tokens: Tokens
     revocations: Revocations

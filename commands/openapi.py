@@ -7,7 +7,8 @@ import msgspec
 from fastapi import FastAPI
 
 from commands import errors
-from commands.playback import beacons
+from commands.openapi_cmcd import collector
+from commands.playback import beacons, collecting
 from commands.playback.refusals import (
     PlaybackTokenInvalid,
     ReportEmpty,
@@ -98,6 +99,7 @@ def document_ingest(app: FastAPI) -> None:
         paths["/v1/playback/sessions/{session_id}/stop"] = {
             "post": _operation("Stop Playback", "stop", (stop, STOP_EXAMPLE), reply, ())
         }
+        paths[collecting.PATH] = collector()
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it

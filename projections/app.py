@@ -22,7 +22,9 @@ from projections.operations.staff_actions import StaffActions
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import ContinueWatching
 from projections.playback.playback_sessions import PlaybackSessions
+from projections.playback.session_cmcd import SessionCmcd
 from projections.playback.session_timeline import SessionTimeline
+from projections.playback.title_viewers import TitleViewers
 from projections.playback.watch_history import WatchHistory
 from projections.store import Store
 from projections.stores.cassandra import CassandraStore, CassandraView
@@ -76,7 +78,7 @@ def identity_views() -> tuple[PostgresView, ...]:
 
 def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:
     """The views in Cassandra."""
-    return (SessionTimeline(), WatchHistory(thresholds(settings)))
+    return (SessionTimeline(), SessionCmcd(), WatchHistory(thresholds(settings)), TitleViewers())
 
 
 def redis_views(settings: Settings) -> tuple[RedisView, ...]:

@@ -12,13 +12,15 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from commands.playback.reporting import ENDPOINTS
+from commands.playback.collecting import collect
+from commands.playback.reporting import ENDPOINTS as REPORTING
 
+ENDPOINTS: Final = {**REPORTING, "cmcd": collect}
 PATH: Final = re.compile(r"/v1/playback/sessions/([^/]+)/([a-z]+)")
 
 
 class ShortWay:
-    """Middleware that answers reports and stops. `handlers`: the app's, which render what is raised."""
+    """Middleware that answers reports, stops and CMCD. `handlers`: the app's, which render what is raised."""
 
     def __init__(self, app: ASGIApp, *, handlers: Mapping[Any, Any]) -> None:
         self._app = app

@@ -22,6 +22,10 @@ METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 TAKEN: Final = ", ".join(
     (
         "Authorization",
+        "CMCD-Object",
+        "CMCD-Request",
+        "CMCD-Session",
+        "CMCD-Status",
         "Content-Encoding",
         "Content-Type",
         "Idempotency-Key",

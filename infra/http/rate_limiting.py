@@ -29,6 +29,7 @@ class RouteClass(StrEnum):
     SIGN_IN = "sign_in"
     ACCOUNT = "account"
     INGEST = "ingest"
+    CMCD = "cmcd"
     COMMAND = "command"
     QUERY = "query"
 
@@ -46,6 +47,8 @@ OF_COMMANDS: Final = {
 """Of what changes something, by the first word of its path after /v1; every other is a COMMAND."""
 ADDRESSES_KEPT: Final = 4096
 REPORTS: Final = ("/events", "/stop")
+COLLECTOR: Final = "/cmcd"
+"""Of players that resend all they keep when they are refused, so that a low limit would make more of it."""
 
 
 class RateLimited(Refusal):
@@ -59,6 +62,8 @@ def class_of(method: str, path: str) -> RouteClass | None:
         return None
     if parts[1] == "oauth":
         return RouteClass.SIGN_IN
+    if parts[2] == "playback" and path.endswith(COLLECTOR):
+        return RouteClass.CMCD
     if method in ("GET", "HEAD"):
         return RouteClass.QUERY
     if parts[2] == "playback" and path.endswith(REPORTS):
@@ -67,17 +72,19 @@ def class_of(method: str, path: str) -> RouteClass | None:
 
 
 class Rates:
-    """What a request was counted for."""
+    """What a request was counted for. `who`: its caller as far as it is known, None at an address that is not counted."""
 
-    __slots__ = ("_limiter", "_quota", "verdicts")
+    __slots__ = ("_limiter", "_quota", "verdicts", "who")
 
     def __init__(self, limiter: Limiter, quota: Quota) -> None:
         self._limiter = limiter
         self._quota = quota
         self.verdicts: list[Verdict] = []
+        self.who: str | None = None
 
     def count(self, quota: Quota, who: str) -> None:
         """Count the request. Raises RateLimited."""
+        self.who = who
         verdict = self._limiter.take((quota, who))
         self.verdicts.append(verdict)
         _check(verdict)
@@ -104,6 +111,12 @@ def count_caller(scope: Scope, who: str) -> None:
     rates: Rates | None = scope.get(KEY)
     if rates is not None:
         rates.count_caller(who)
+
+
+def caller_of(scope: Scope) -> str | None:
+    """Who sends a request, as far as it was counted for anybody."""
+    rates: Rates | None = scope.get(KEY)
+    return None if rates is None else rates.who
 
 
 class RateLimits:

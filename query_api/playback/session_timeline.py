@@ -1,67 +1,60 @@
-"""A session's timeline: its events as its player reported them, in order. Cassandra table session_timeline."""
+"""A session's timeline: what its player reported, in its order, what Playhead did with it, and what other players' CMCD
+said meanwhile. Cassandra tables session_timeline and session_cmcd, merged by time.
+"""
 
-from datetime import datetime
-from typing import Final
+import asyncio
+from typing import Annotated, Final
 
-import msgspec
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
 from infra.cassandra import Row
 from infra.http.openapi import replies
 from query_api.authorization import SESSION_NOT_YOURS, check_session
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions, SessionId, Watcher
+from query_api.drivers import Cql
 from query_api.paging import Listing, scope_of
 from query_api.playback import TOPIC
 from query_api.playback.sessions import SESSION_UNKNOWN, session_unknown
-from query_api.times import as_utc
+from query_api.playback.timeline_entries import (
+    BEFORE_ALL,
+    CMCD,
+    CMCD_EXAMPLE,
+    EXAMPLE,
+    GRANTED_SEQ,
+    PLAYER,
+    PLAYHEAD,
+    AfterEvent,
+    TimelineEvent,
+    event_of,
+    merged,
+    source_of,
+)
 
-TIMELINE: Final = "select * from session_timeline where session_id = ? and (seq, event_type) > (?, ?) limit ?"
+REPORTS: Final = "select * from session_timeline where session_id = ? and (seq, event_type) > (?, ?) limit ?"
+CLOSINGS: Final = 2
+"""Rows that Playhead writes after a player's last: expired and terminated."""
+RECORDS: Final = "select * from session_cmcd where session_id = ? and (said_ms, record_id) > (?, ?) limit ?"
+OF_TARGET: Final = (
+    "select * from session_cmcd where session_id = ? and (said_ms, record_id) > (?, ?) and target = ? limit ?"
+    " allow filtering"  # within one partition
+)
 
-EXAMPLE: Final = {
-    "seq": 1,
-    "event_type": "playback.PlaybackProgressed.v1",
-    "at": "2026-01-01T20:05:40.250000Z",
-    "recorded_at": "2026-01-01T20:05:40.310000Z",
-    "position_ms": 10_000,
-    "report": {
-        "type": "heartbeat",
-        "seq": 1,
-        "at": "2026-01-01T20:05:40.250000Z",
-        "position_ms": 10_000,
-        "bitrate_kbps": 5_200,
-    },
-}
-
-
-class TimelineEvent(BaseModel):
-    """One event. `at`: when it happened, corrected for the player's clock; `recorded_at`: when it was taken in;
-    `report`: as the player sent it, null for what no player reported.
-    """
-
-    seq: int = Field(description="The player's numbering from 0; -1 is the start that Playhead granted")
-    event_type: str
-    at: datetime
-    recorded_at: datetime
-    position_ms: int
-    report: dict[str, object] | None
+Source = Annotated[
+    str | None,
+    Query(
+        pattern=rf"^({PLAYHEAD}|{PLAYER}|{CMCD}(:[A-Za-z0-9._-]{{1,64}})?)$",
+        description="Only what this source said; `cmcd` is every collector",
+    ),
+]
 
 
 class SessionTimeline(BaseModel):
-    """Events by seq; `next_cursor` is null at the end of what is known so far."""
+    """Events by time; `next_cursor` is null at the end of what is known so far."""
 
     items: list[TimelineEvent]
     next_cursor: str | None
 
-
-class AfterEvent(msgspec.Struct):
-    """The last event of a page."""
-
-    seq: int
-    event_type: str
-
-
-BEFORE_ALL: Final = AfterEvent(-2, "")  # the grant is at -1, before the player's own numbering
 
 routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 
@@ -69,7 +62,11 @@ routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 @routes.get(
     "/{session_id}/timeline",
     responses=replies(
-        {"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE, SESSION_NOT_YOURS, SESSION_UNKNOWN
+        {"items": [EXAMPLE, CMCD_EXAMPLE], "next_cursor": None},
+        *EVERY_VIEW,
+        *EVERY_PAGE,
+        SESSION_NOT_YOURS,
+        SESSION_UNKNOWN,
     ),
 )
 async def read_session_timeline(
@@ -78,22 +75,55 @@ async def read_session_timeline(
     session_id: SessionId,
     page: Page,
     positions: Positions,
+    source: Source = None,
 ) -> SessionTimeline:
-    """What happened in one session, in the player's order."""
-    listing = Listing(sources.cursors, scope_of("session_timeline", session_id), AfterEvent)
+    """What happened in one session. Reports are in their player's order, and CMCD in the order of its clock."""
+    listing = Listing(sources.cursors, scope_of("session_timeline", session_id, source), AfterEvent)
     after = listing.after(page.cursor) or BEFORE_ALL
     await sources.cassandra_checkpoint.reached(TOPIC, positions)
     async with sources.cassandra.use() as cql:
-        rows = await cql.rows(TIMELINE, session_id, after.seq, after.event_type, page.limit + 1)
-    if rows:
-        check_session(caller, rows[0]["profile_id"])
-    elif after is BEFORE_ALL:
+        reports, records = await asyncio.gather(
+            _reports(cql, session_id, after, page.limit, source), _records(cql, session_id, after, page.limit, source)
+        )
+        rows = merged(reports, records, after)
+        owned = rows[0][0] if rows else await _any_row(cql, session_id)
+    if owned is None:
         raise session_unknown(session_id)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterEvent(row["seq"], row["event_type"]))
-    return SessionTimeline(items=[_event(row) for row in shown], next_cursor=next_cursor)
+    check_session(caller, owned["profile_id"])
+    shown, next_cursor = listing.page(rows, page.limit, lambda row: row[1])
+    return SessionTimeline(items=[event_of(row) for row, _ in shown], next_cursor=next_cursor)
 
 
-def _event(row: Row) -> TimelineEvent:
-    times = {name: as_utc(row[name]) for name in ("at", "recorded_at")}
-    report = msgspec.json.decode(row["report"]) if row["report"] else None
-    return TimelineEvent.model_validate({**row, **times, "report": report})
+async def _reports(cql: Cql, session_id: str, after: AfterEvent, limit: int, source: str | None) -> list[Row]:
+    if source not in (None, PLAYHEAD, PLAYER):
+        return []
+    if source is None:
+        return await cql.rows(REPORTS, session_id, after.seq, after.event_type, limit + 1)
+    begin = max((after.seq, after.event_type), (GRANTED_SEQ, "~")) if source == PLAYER else None
+    if begin is not None:
+        rows = await cql.rows(REPORTS, session_id, *begin, limit + 1 + CLOSINGS)
+        return [row for row in rows if source_of(row) == PLAYER][: limit + 1]
+    ours = await asyncio.gather(*(cql.rows(REPORTS, session_id, *place, CLOSINGS) for place in _places(after)))
+    return [row for rows in ours for row in rows if source_of(row) == PLAYHEAD][: limit + 1]
+
+
+def _places(after: AfterEvent) -> list[tuple[int, str]]:
+    """Before what Playhead itself wrote: the grant, and the end."""
+    closing = (2**31 - 2, "~")
+    place = (after.seq, after.event_type)
+    return [place, closing] if after.seq < GRANTED_SEQ else [max(place, closing)]
+
+
+async def _records(cql: Cql, session_id: str, after: AfterEvent, limit: int, source: str | None) -> list[Row]:
+    place = (after.said_ms, after.record_id)
+    if source is None or source == CMCD:
+        return await cql.rows(RECORDS, session_id, *place, limit + 1)
+    if source.startswith(f"{CMCD}:"):
+        return await cql.rows(OF_TARGET, session_id, *place, source.partition(":")[2], limit + 1)
+    return []
+
+
+async def _any_row(cql: Cql, session_id: str) -> Row | None:
+    """A row of the session, when the page has none."""
+    rows = await cql.rows(REPORTS, session_id, BEFORE_ALL.seq, "", 1) or await cql.rows(RECORDS, session_id, -1, "", 1)
+    return rows[0] if rows else None

@@ -13,6 +13,9 @@ from infra.settings import Settings
 from projections.app import cassandra_views, postgres_views, redis_views
 from projections.stores.memory import AnyView
 from tests.builders import (
+    cmcd_record,
+    cmcd_reported,
+    cmcd_requested,
     episode,
     episode_published,
     movie_published,
@@ -45,6 +48,9 @@ HISTORIES: dict[str, list[Envelope[Event]]] = {
         reported(p.Failed, 2, of=FILM, code="E1"),
         reported(p.Completed, 4, of=PILOT, position_ms=2_400_000),
         reported(p.Stopped, 9, of=FILM, position_ms=2_100_000),
+        cmcd_reported(cmcd_record(0), of=FILM),
+        cmcd_reported(cmcd_record(1), of=FILM),
+        cmcd_requested(of=PILOT),
     ],
     "catalog.events": [
         movie_published("heat"),

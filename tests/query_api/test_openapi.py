@@ -11,13 +11,14 @@ from infra.http.problems import MEDIA_TYPE, TYPE_BASE
 from query_api import dead_letters
 from query_api.app import PROBLEMS
 from query_api.catalog import cards, openings, series, title_page
-from query_api.playback import continue_watching, session_timeline, sessions, watch_history
+from query_api.playback import continue_watching, sessions, timeline_entries, watch_history
 
 EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (continue_watching.ContinueWatchingItem, continue_watching.EXAMPLE),
     (watch_history.Watched, watch_history.EXAMPLE),
     (sessions.Session, sessions.EXAMPLE),
-    (session_timeline.TimelineEvent, session_timeline.EXAMPLE),
+    (timeline_entries.TimelineEvent, timeline_entries.EXAMPLE),
+    (timeline_entries.TimelineEvent, timeline_entries.CMCD_EXAMPLE),
     (cards.TitleCard, cards.CARD_EXAMPLE),
     (title_page.Title, title_page.EXAMPLE),
     (openings.AvailableTitle, openings.NOW_EXAMPLE),

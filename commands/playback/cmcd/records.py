@@ -5,6 +5,7 @@ What cannot be read is an Unreadable with its reason, beside the records that ca
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -26,17 +27,33 @@ from commands.playback.cmcd.dictionaries import (
 from commands.playback.cmcd.keys import KEYS
 from commands.playback.cmcd.values import Unfit, Value, value_of
 from events.cmcd import EventToken, ObjectType, Other, PlayerState, Record
+from infra.settings import Settings
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What may be sent. The recorded maximum: a line of 415 bytes with 28 members, bodies of 5 lines."""
+    """What may be sent. The recorded maximum: a line of 415 bytes with 28 members, bodies of 5 lines. `clock_slack`:
+    how far from ours a player's clock may be to be believed.
+    """
 
     line_max_bytes: int = 8_192
     max_members: int = 96
     max_items: int = 64
     text_max_characters: int = 2_048
     max_lines: int = 500
+    clock_slack: timedelta = timedelta(minutes=5)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Bounds":
+        """The bounds that settings name."""
+        return cls(
+            line_max_bytes=settings.cmcd_line_max_bytes,
+            max_members=settings.cmcd_max_members,
+            max_items=settings.cmcd_max_items,
+            text_max_characters=settings.cmcd_text_max_characters,
+            max_lines=settings.cmcd_max_lines,
+            clock_slack=timedelta(seconds=settings.cmcd_clock_slack_s),
+        )
 
 
 BOUNDS = Bounds()

@@ -9,7 +9,7 @@ from events import playback as p
 from events.envelope import encode
 from events.registry import REGISTRY
 from projections.playback.session_timeline import SessionTimeline, TimelineEntry
-from tests.builders import EVENING, playback_started, recorded, reported
+from tests.builders import EVENING, playback_expired, playback_started, playback_terminated, recorded, reported
 
 VIEW = SessionTimeline()
 
@@ -50,6 +50,16 @@ def test_what_playhead_does_not_know_of_a_report_is_kept() -> None:
     body = encode(reported(p.Heartbeat, 4)).replace(b'"seq":4', b'"seq":4,"hdr":"dolby"')
     (entry,) = VIEW.project(REGISTRY.decode(body))
     assert msgspec.json.decode(entry.row.report or "")["hdr"] == "dolby"
+
+
+def test_an_end_from_outside_comes_after_all_reports_and_says_why() -> None:
+    (expired,) = VIEW.project(recorded(playback_expired(at=EVENING, position_ms=7)))
+    (terminated,) = VIEW.project(recorded(playback_terminated(at=EVENING)))
+    assert (expired.row.seq, expired.row.position_ms) == (2**31 - 1, 7)
+    assert (terminated.row.seq, terminated.row.position_ms) == (2**31 - 1, None)
+    assert msgspec.json.decode(expired.row.report or "") == {"reason": "silent"}
+    ended = msgspec.json.decode(terminated.row.report or "")
+    assert (ended["reason"], ended["by"]["device_name"]) == ("replaced", "Kitchen")
 
 
 def test_the_timestamp_is_when_it_was_recorded() -> None:

@@ -129,9 +129,14 @@ async def _apply(cassandra: Cassandra, settings: Settings) -> list[str]:
 
 
 def statements(cql: str, settings: Settings) -> list[str]:
-    """The statements of a .cql file; $timeline_ttl_s and $history_ttl_s come from settings."""
+    """The statements of a .cql file; $timeline_ttl_s, $history_ttl_s and $viewers_ttl_s come from settings."""
     lines = [line.partition("--")[0].rstrip() for line in cql.splitlines()]
     text = "\n".join(line for line in lines if line)
-    for name, days in (("timeline", settings.timeline_ttl_days), ("history", settings.history_ttl_days)):
+    kept_days = {
+        "timeline": settings.timeline_ttl_days,
+        "history": settings.history_ttl_days,
+        "viewers": settings.viewers_ttl_days,
+    }
+    for name, days in kept_days.items():
         text = text.replace(f"${name}_ttl_s", str(days * 24 * 3600))
     return [statement.strip() for statement in text.split(";") if statement.strip()]

@@ -17,6 +17,16 @@ def milliseconds(at: datetime) -> int:
     return microseconds(at) // 1000
 
 
+def minute_of(at: datetime) -> datetime:
+    """The beginning of its minute, in UTC."""
+    return at.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def hour_of(at: datetime) -> datetime:
+    """The beginning of its hour, in UTC."""
+    return minute_of(at).replace(minute=0)
+
+
 def month_of(at: datetime) -> str:
     """YYYY-MM, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m")

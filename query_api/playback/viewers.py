@@ -1,0 +1,161 @@
+"""How many watch a title: now (Postgres table playback_sessions) and by the minute (Cassandra table title_viewers).
+
+A viewer is a session whose player has reported; two devices of one profile are two. Now: it was heard of within two
+leases, and is neither paused nor a download: waiting for data counts, as by Mux's "current concurrent viewers".
+In a minute: it reported in it by its corrected clock, other than to say that it left, as by Bitmovin; a player that
+goes on with heartbeats while it is paused is counted there, since a heartbeat does not say what the player does.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated, Final, NamedTuple
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+
+from infra.access.authentication import Needs
+from infra.access.permissions import Principal, Scope
+from infra.clock import utc_now
+from infra.http.openapi import replies
+from infra.moments import Moment
+from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings, TitleId
+from query_api.drivers import Cql
+from query_api.playback import TOPIC
+from query_api.playback.streams import heard_of_within
+from query_api.times import as_utc
+
+SHARDS: Final = 16
+"""As many as projections/playback/title_viewers.py writes."""
+MINUTE: Final = timedelta(minutes=1)
+
+NOW: Final = """
+    select count(*) from playback_sessions
+    where title_id = $1 and exit_reason is null and not offline and state <> 'paused' and last_seq >= 0
+      and last_recorded_at > $2
+"""
+BY_MINUTE: Final = """
+    select minute, count(*) as viewers from title_viewers
+    where title_id = ? and hour = ? and shard = ? and minute >= ? and minute < ?
+    group by title_id, hour, shard, minute
+"""
+
+EXAMPLE: Final = {
+    "title_id": "made-up-s1e1",
+    "now": 1_204,
+    "minutes": [
+        {"minute": "2026-01-01T20:14:00Z", "viewers": 1_187},
+        {"minute": "2026-01-01T20:15:00Z", "viewers": 1_210},
+    ],
+}
+
+
+class ViewersOfMinute(BaseModel):
+    """How many sessions watched in a minute, which begins at `minute`. The one that runs is not counted to its end."""
+
+    minute: datetime
+    viewers: int
+
+
+class Viewers(BaseModel):
+    """How many watch a title: `now`, and in each minute of the range, in order. A title that nobody knows has none."""
+
+    title_id: str
+    now: int
+    minutes: list[ViewersOfMinute]
+
+
+class Range(NamedTuple):
+    """Whole minutes: from the first that begins in it to before `end`."""
+
+    begin: datetime
+    end: datetime
+
+    def minutes(self) -> list[datetime]:
+        """When each begins."""
+        return [self.begin + number * MINUTE for number in range((self.end - self.begin) // MINUTE)]
+
+    def hours(self) -> list[datetime]:
+        """When each that holds a part of it begins."""
+        first = self.begin.replace(minute=0)
+        return [first + timedelta(hours=number) for number in range(-((first - self.end) // timedelta(hours=1)))]
+
+
+Analyst = Annotated[Principal, Depends(Needs(Scope.PLAYBACK_READ))]
+
+
+async def asked_range(
+    settings: ReadSettings,
+    from_time: Annotated[Moment | None, Query(alias="from", description="Its minute is the first")] = None,
+    to_time: Annotated[Moment | None, Query(alias="to", description="Its minute is the last; left out: now")] = None,
+) -> Range:
+    """The minutes that a request asks for; by default the last settings.viewers_default_minutes. Raises
+    RequestValidationError.
+    """
+    last = _minute_of(to_time or utc_now())
+    default = min(settings.viewers_default_minutes, settings.viewers_max_minutes)
+    try:
+        begin = _minute_of(from_time) if from_time else last - (default - 1) * MINUTE
+        asked = Range(begin, last + MINUTE)
+    except OverflowError:
+        raise _refused("to", "the range lies outside of the years 1 to 9999") from None
+    count = (asked.end - asked.begin) // MINUTE
+    if count < 1:
+        raise _refused("from", "Input should lie before `to`")
+    if count > settings.viewers_max_minutes:
+        raise _refused(
+            "from", f"the range has {count} minutes; at most {settings.viewers_max_minutes} are read at once"
+        )
+    return asked
+
+
+routes = APIRouter(tags=["playback"])
+
+
+@routes.get("/v1/titles/{title_id}/viewers", responses=replies(EXAMPLE, *EVERY_VIEW))
+async def read_viewers(
+    caller: Analyst,
+    title_id: TitleId,
+    sources: From,
+    settings: ReadSettings,
+    asked: Annotated[Range, Depends(asked_range)],
+    positions: Positions,
+) -> Viewers:
+    """How many watch a title now, and how many watched it in each minute of a range."""
+    await asyncio.gather(
+        sources.postgres_checkpoint.reached(TOPIC, positions), sources.cassandra_checkpoint.reached(TOPIC, positions)
+    )
+    async with sources.cassandra.use() as cql:
+        counted = await _counted(cql, title_id, asked, settings.viewers_read_max_concurrency)
+    async with sources.postgres_as(caller) as connection:
+        now = await connection.fetchval(NOW, title_id, utc_now() - heard_of_within(settings))
+    minutes = [ViewersOfMinute(minute=minute, viewers=counted[minute]) for minute in asked.minutes()]
+    return Viewers(title_id=title_id, now=now, minutes=minutes)
+
+
+async def _counted(cql: Cql, title_id: str, asked: Range, at_once: int) -> Counter[datetime]:
+    """Viewers by minute; a session is in one shard, so that shards are added up."""
+    counted: Counter[datetime] = Counter()
+    left = _partitions(asked)
+
+    async def read() -> None:
+        for hour, shard in left:
+            for row in await cql.rows(BY_MINUTE, title_id, hour, shard, asked.begin, asked.end):
+                counted[as_utc(row["minute"])] += row["viewers"]
+
+    await asyncio.gather(*(read() for _ in range(at_once)))
+    return counted
+
+
+def _partitions(asked: Range) -> Iterator[tuple[datetime, int]]:
+    return ((hour, shard) for hour in asked.hours() for shard in range(SHARDS))
+
+
+def _minute_of(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
+
+
+def _refused(name: str, reason: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": reason}])

@@ -27,6 +27,7 @@ COMMANDS: Final = "commands"
 QUERY_API: Final = "query-api"
 RELAY: Final = "relay"
 BILLING: Final = "billing"
+REAPER: Final = "reaper"
 FAKE_PAYMENTS: Final = "fake-payments"
 STORES: Final = ("postgres", "cassandra", "redis")
 
@@ -50,7 +51,7 @@ def projections_of(store: str) -> str:
 
 
 STOP_ORDER: Final = (
-    (COMMANDS, BILLING),
+    (COMMANDS, BILLING, REAPER),
     (RELAY, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
 )
 """Who is asked to end first: what takes events in, then what carries and shows them."""
@@ -190,7 +191,7 @@ def _processes(settings: Settings) -> Iterator[Process]:
     provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
     behind = {"trusted_proxies": PROXIES}  # the demo stands in front of both, and says whom it speaks for
     prompt = {"mail_poll_interval_s": 0.1}
-    viewing = {"default_territory": TERRITORY, "subscription_required": "false"}  # not all who watch there subscribe
+    viewing = {"default_territory": TERRITORY, "heartbeat_interval_s": 1}  # an evening is short, and so are its leases
     yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt, **viewing)
     yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
     yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])
@@ -198,6 +199,7 @@ def _processes(settings: Settings) -> Iterator[Process]:
     yield _process(settings, FAKE_PAYMENTS, (FAKE_PAYMENTS,), **told)
     hasty = {"billing_poll_interval_s": 0.25, "billing_recheck_s": 1.0}
     yield _process(settings, BILLING, (BILLING,), probe_port=ports[BILLING], payments_url=provider, **hasty)
+    yield _process(settings, REAPER, (REAPER,), probe_port=ports[REAPER])
     for store in STORES:
         name = projections_of(store)
         yield _process(settings, name, ("projections", store), probe_port=ports[name])

@@ -54,7 +54,7 @@ class Reply:
 
     def refuses(self, status: int, problem: str) -> bool:
         """Whether this is exactly that problem: its status, and the end of its type."""
-        return self.status == status and str(self.json().get("type")).endswith(f"/{problem}")
+        return self.status == status and bool(self.body) and str(self.json().get("type")).endswith(f"/{problem}")
 
     def __str__(self) -> str:
         return f"{self.status} {self.body[:400].decode(errors='replace')}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from playhead.demo.ledger import Ledger
-from playhead.demo.watching.reference import Rules, Shown, continue_watching
+from playhead.demo.watching.reference import Rules, Shown, continue_watching, watched_ms
 
 Expected = TypeVar("Expected")
 MOST_SHOWN: Final = 10
@@ -49,6 +49,7 @@ class SessionRow:
     event_count: int
     last_seq: int
     position_ms: int
+    watched_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def compared(
 def expected_sessions(ledger: Ledger) -> dict[str, SessionRow]:
     """By session."""
     return {
-        session.session_id: SessionRow(session.event_count, max(session.moments, default=-1), session.last_position_ms)
+        session.session_id: SessionRow(
+            session.event_count, max(session.moments, default=-1), session.last_position_ms, watched_ms(session)
+        )
         for session in ledger.sessions.values()
     }
 

@@ -28,7 +28,7 @@ from playhead.demo.watching.films import MINUTE_MS
 from playhead.demo.watching.freshness import Freshness
 from playhead.demo.watching.player import Living, Viewer
 from playhead.demo.watching.reference import Rules
-from playhead.demo.watching.script import Script
+from playhead.demo.watching.script import Script, free_of
 from playhead.processes import Fleet, projections_of
 
 SHORTEST_MS: Final = 60 * MINUTE_MS
@@ -94,7 +94,7 @@ class Course:
 
     async def _play(self, house: House, sampler: Sampler) -> Freshness:
         """Returns when every viewer has stopped and the last report was answered."""
-        plan, cast = self._plan, house.cast
+        plan, cast, free = self._plan, house.cast, free_of(house.titles)
         say(
             f"{plan.viewers} viewers play {plan.length_ms // MINUTE_MS} simulated minutes in {plan.seconds} s: their "
             f"playheads move {plan.length_ms / plan.seconds / 1000:.0f} times as fast as the clock on the wall."
@@ -108,12 +108,12 @@ class Course:
         async with _beside(sampler.run(), show(playing)):
             await asyncio.gather(
                 clock.until(clock.length_ms),
-                freshness.probe(house.titles),
+                freshness.probe(free),
                 self._kill_in_the_middle(clock),
                 self._sell(house, clock),
                 walls.stand(cast, house.titles, house.subscriptions),
                 *(
-                    viewer.spend_the_evening(Script(number, house.titles, clock.length_ms, plan.seed))
+                    viewer.spend_the_evening(Script(number, free, clock.length_ms, plan.seed))
                     for number, viewer in enumerate(viewers)
                 ),
             )

@@ -19,7 +19,7 @@ from playhead.demo.watching.reference import Shown
 
 READ_TOGETHER: Final = 32
 SESSIONS: Final = """
-    select session_id, event_count, last_seq, position_ms from playback_sessions where profile_id = any($1)
+    select session_id, event_count, last_seq, position_ms, watched_ms from playback_sessions where profile_id = any($1)
 """
 TIMELINE: Final = "select seq, position_ms from session_timeline where session_id = ?"
 TitleRow = tuple[str, int | None, int | None]
@@ -41,7 +41,7 @@ class Held:
             rows = await pool.fetch(SESSIONS, list(self._readers))
         finally:
             await pool.close()
-        return {row["session_id"]: SessionRow(row["event_count"], row["last_seq"], row["position_ms"]) for row in rows}
+        return {session_id: SessionRow(*facts) for session_id, *facts in rows}
 
     async def timeline(self, session_ids: Iterable[str]) -> dict[str, int]:
         """From Cassandra, the position of every entry by "session#seq"."""
@@ -52,7 +52,8 @@ class Held:
             for together in _groups(session_ids):
                 found = await asyncio.gather(*(cassandra.execute(statement, [one]) for one in together))
                 for session_id, rows in zip(together, found, strict=True):
-                    entries |= {f"{session_id}#{row['seq']}": row["position_ms"] for row in rows}
+                    said = (row for row in rows if row["position_ms"] is not None)  # how it was closed has none
+                    entries |= {f"{session_id}#{row['seq']}": row["position_ms"] for row in said}
         finally:
             await cassandra.close()
         return entries

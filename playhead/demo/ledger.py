@@ -10,7 +10,8 @@ from playhead.demo.watching.sitting import Device, Moment, Title
 
 @dataclass
 class AcknowledgedSession:
-    """A session that was granted, and its events that were acknowledged, each once, by seq."""
+    """A session that was granted, and its events that were acknowledged, each once, by seq. `terminated`: somebody
+    ended it from elsewhere."""
 
     session_id: str
     profile_id: str
@@ -19,6 +20,7 @@ class AcknowledgedSession:
     start_position_ms: int
     number: int
     moments: dict[int, Moment] = field(default_factory=dict)
+    terminated: bool = False
 
     @property
     def event_count(self) -> int:

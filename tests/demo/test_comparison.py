@@ -41,7 +41,7 @@ def test_an_extra_row_is_a_difference_with_its_key() -> None:
 
 
 def test_a_changed_row_is_a_difference_with_both_values() -> None:
-    [difference] = differences("view", {"a": SessionRow(3, 1, 200)}, {"a": SessionRow(2, 1, 200)})
+    [difference] = differences("view", {"a": SessionRow(3, 1, 200, 100)}, {"a": SessionRow(2, 1, 200, 100)})
     assert "event_count=3" in str(difference)
     assert "event_count=2" in str(difference)
 
@@ -56,7 +56,7 @@ def test_an_event_acknowledged_twice_is_expected_once() -> None:
     twice = ledger()
     twice.acknowledge(twice.sessions["session-0"], watched(0, 0, 100, 200))
     assert twice.acknowledged == 4  # the grant and three reports
-    assert expected_sessions(twice) == {"session-0": SessionRow(4, 2, 200_000)}
+    assert expected_sessions(twice) == {"session-0": SessionRow(4, 2, 200_000, 200_000)}
 
 
 def test_the_grant_and_every_event_are_expected_in_the_timeline() -> None:
@@ -74,7 +74,7 @@ def test_history_is_expected_where_the_highest_seq_left_off() -> None:
 def test_a_session_that_was_granted_and_never_reported_is_expected_where_it_was_to_begin() -> None:
     kept = Ledger()
     kept.grant(session(FILM))
-    assert expected_sessions(kept) == {"session-0": SessionRow(1, -1, 0)}
+    assert expected_sessions(kept) == {"session-0": SessionRow(1, -1, 0, 0)}
 
 
 def test_continue_watching_is_expected_by_profile_and_shelf() -> None:

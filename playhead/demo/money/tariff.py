@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
+from playhead.demo.watching.films import FOR_SUBSCRIBERS
+
 TRIAL_DAYS: Final = 14
 CURRENCIES: Final = ("EUR", "USD", "KRW")
 COUPON_PERCENT: Final = 50
-RENTED_FILM: Final = "Sintel"
+RENTED_FILM: Final = FOR_SUBSCRIBERS
 RENTAL_MINOR: Final = {"EUR": 399, "USD": 449, "KRW": 5_500}
 MONTHS_PAID_OF_A_YEAR: Final = 10
 

@@ -20,22 +20,23 @@ class Cast:
     losers: tuple[Person, ...]
     copied: tuple[Person, ...]
     parents: tuple[Person, ...]
+    households: tuple[Person, ...]
 
     @classmethod
     def of(cls, viewers: int, door: Door) -> "Cast":
         """As many viewers as asked for, and enough others that each scene is seen."""
         scenes = max(1, viewers // VIEWERS_FOR_EACH_SCENE)
-        people = (Person(number, door) for number in range(viewers + 1 + 3 * scenes))
+        people = (Person(number, door) for number in range(viewers + 1 + 4 * scenes))
 
         def some(many: int) -> tuple[Person, ...]:
             return tuple(next(people) for _ in range(many))
 
-        return cls(some(viewers), next(people), some(scenes), some(scenes), some(scenes))
+        return cls(some(viewers), next(people), some(scenes), some(scenes), some(scenes), some(scenes))
 
     @property
     def people(self) -> tuple[Person, ...]:
         """All of them."""
-        return (*self.viewers, self.probe, *self.losers, *self.copied, *self.parents)
+        return (*self.viewers, self.probe, *self.losers, *self.copied, *self.parents, *self.households)
 
     def readers(self) -> dict[str, SignIn]:
         """A sign-in of each profile that somebody watches as."""

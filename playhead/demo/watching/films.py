@@ -10,7 +10,11 @@ SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
 AGES: Final = {"ALL": 0, "7": 7, "12": 12, "15": 15}
 
-EVERYWHERE: Final = [{"territories": ["DE", "FR", "JP", "KR", "NL", "US"], "starts_at": "2026-01-01T00:00:00Z"}]
+EVERYWHERE: Final = {"territories": ["DE", "FR", "JP", "KR", "NL", "US"], "starts_at": "2026-01-01T00:00:00Z"}
+FREE: Final = ("avod", "svod")
+SUBSCRIBED: Final = ("svod", "tvod")
+FOR_SUBSCRIBERS: Final = "Sintel"
+"""The film that only who subscribes may watch, or who rents it; all else is free with advertising."""
 
 
 def _length(text: str) -> int:
@@ -25,7 +29,8 @@ def _rating(value: str) -> dict[str, object]:
 def _played(name: str, length: str, credits_at: str | None, rating: str, synopsis: str) -> dict[str, Any]:
     marker = {} if credits_at is None else {"credits_start_ms": _length(credits_at)}
     facts = {"name": name, "synopsis": synopsis, "duration_ms": _length(length), "maturity": _rating(rating)}
-    return {**facts, **marker, "availability": EVERYWHERE}
+    licences = SUBSCRIBED if name == FOR_SUBSCRIBERS else FREE
+    return {**facts, **marker, "availability": [{**EVERYWHERE, "licence": licence} for licence in licences]}
 
 
 FILMS: Final = (

@@ -23,6 +23,10 @@ from playhead.demo.watching.sitting import Act, Device, Moment, Sitting
 
 GRANTED: Final = 201
 OK: Final = 200
+NO_CONTENT: Final = 204
+CONFLICT: Final = 409
+GONE: Final = 410
+LIMIT_REACHED: Final = "stream-limit-reached"
 TAKEN: Final = ("ok", "warning", "duplicate")
 REFRESHED_EVERY_MS: Final = 20 * MINUTE_MS
 """Of the evening, in which apps renew their tokens before they ask for something: it moves faster than tokens age."""
@@ -90,16 +94,18 @@ class Viewer:
         try:
             app = await self._app_on(act.device)
             session, reply = await self.ask_to_start(act, app)
+            if reply.refuses(CONFLICT, LIMIT_REACHED):
+                session, reply = await self._ask_instead(act, app, reply)
             return session, self.granted(session, reply)
         except (NotTaken, Refused) as error:
             self._shared.ledger.refused.append(str(error))
             return None
 
     async def ask_to_start(
-        self, act: Act, app: SignIn, *, unlocked: Ticket | None = None
+        self, act: Act, app: SignIn, *, unlocked: Ticket | None = None, terminate: Sequence[str] = ()
     ) -> tuple[AcknowledgedSession, Reply]:
-        """What the API says to a session of a sign-in; `unlocked`: its token for titles above its limit. Raises
-        NotTaken.
+        """What the API says to a session of a sign-in; `unlocked`: its token for titles above its limit; `terminate`:
+        the codes of streams that are to end for it. Raises NotTaken.
         """
         self._sessions += 1
         device = replace(act.device, device_id=app.device_id)
@@ -109,10 +115,19 @@ class Viewer:
             "device": {"device_id": device.device_id, "type": device.type, "name": device.name},
             "start_position_ms": act.from_ms,
             "session_id": session_id,
+            "terminate": terminate,
         }
         reply = await self._post("/v1/playback/sessions", unlocked or app, lambda: msgspec.json.encode(asked))
         number = len(self._shared.ledger.sessions)
         return AcknowledgedSession(session_id, app.profile_id, act.title, device, act.from_ms, number), reply
+
+    async def _ask_instead(self, act: Act, app: SignIn, refused: Reply) -> tuple[AcknowledgedSession, Reply]:
+        """Start in the place of what the viewer walked away from. Raises NotTaken."""
+        [oldest, *_] = refused.json()["streams"]
+        ledger = self._shared.ledger
+        ledger.manners["streams ended for the next"] += 1
+        ledger.sessions[oldest["session_id"]].terminated = True
+        return await self.ask_to_start(act, app, terminate=[oldest["termination_code"]])
 
     def granted(self, session: AcknowledgedSession, reply: Reply) -> Ticket:
         """The playback token of a session that began. Raises Refused."""
@@ -120,6 +135,13 @@ class Viewer:
         self._shared.ledger.grant(session)
         self._shared.ledger.reach(reply.positions)
         return Ticket(body["playback_token"], self.person.who.home)
+
+    async def end(self, session: AcknowledgedSession, by: SignIn) -> None:
+        """End a session from another device of its account. Raises Refused, NotTaken."""
+        reply = await self._post(f"/v1/playback/sessions/{session.session_id}/terminate", by, lambda: b"")
+        reply.taken(f"ending {session.session_id}", OK, NO_CONTENT)
+        session.terminated = True
+        self._shared.ledger.reach(reply.positions)
 
     async def _app_on(self, device: Device) -> SignIn:
         """The sign-in on a device, with tokens that are not old. Raises NotTaken, Refused."""
@@ -168,13 +190,11 @@ class Viewer:
             self._shared.ledger.refused.append(str(error))
 
     def take_in(self, session: AcknowledgedSession, sent: list[Moment], reply: Reply) -> list[Moment]:
-        """Note what a reply acknowledges; what is to be sent again. Raises Refused."""
+        """Note what a reply acknowledges, a session's that has ended too; what is to be sent again. Raises Refused."""
         ledger = self._shared.ledger
         by_status: dict[str, list[Moment]] = {}
-        results = reply.taken(f"report of {session.session_id}", OK)["results"]
-        for moment, result in zip(sent, results, strict=True):
-            status = result["status"] if result["status"] not in TAKEN else "ok"
-            by_status.setdefault(status, []).append(moment)
+        for moment, status in zip(sent, _statuses(session, sent, reply), strict=True):
+            by_status.setdefault(status if status not in TAKEN else "ok", []).append(moment)
         ledger.reach(reply.positions)
         ledger.acknowledge(session, by_status.pop("ok", []))
         again = by_status.pop("retry", [])
@@ -196,3 +216,14 @@ class Viewer:
     def _now(self) -> datetime:
         """What this viewer's clock says."""
         return utc_now() + self._clock_error
+
+
+def _statuses(session: AcknowledgedSession, sent: Sequence[Moment], reply: Reply) -> list[str]:
+    """How each event of a report ended. Raises Refused."""
+    body = reply.taken(f"report of {session.session_id}", OK, GONE)
+    if body is None:  # the session was gone, silently: what came for it is in its history
+        return ["ok"] * len(sent)
+    if "results" not in body:
+        raise Refused(f"report of {session.session_id}: {reply}")
+    session.terminated |= reply.status == GONE
+    return [result["status"] for result in body["results"]]

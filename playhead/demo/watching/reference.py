@@ -72,6 +72,11 @@ def continue_watching(sessions: Iterable[AcknowledgedSession], rules: Rules) -> 
     return {shelf: row.shown for shelf, row in rows.items() if row is not None and row.shown is not None}
 
 
+def watched_ms(session: AcknowledgedSession) -> int:
+    """How much of its title was played in a session."""
+    return max((watched for _, watched in _watching(session)), default=0)
+
+
 def _row(sessions: list[AcknowledgedSession], rules: Rules) -> _Row | None:
     row: _Row | None = None
     for session, moment, watched_ms in _in_order(sessions):

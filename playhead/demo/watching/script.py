@@ -4,11 +4,11 @@ Viewer 0 always begins with the same three acts (an episode to its end, half of 
 the phone), so that every evening has somebody worth showing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Final
 
-from playhead.demo.watching.films import MINUTE_MS, SECOND_MS
+from playhead.demo.watching.films import FOR_SUBSCRIBERS, MINUTE_MS, SECOND_MS
 from playhead.demo.watching.sitting import Act, Device, Leaving, Sitting, Title, sit
 
 TELEVISION: Final = Device("living-room-tv", "tv", "Living room")
@@ -21,6 +21,11 @@ WORTH_STARTING_MS: Final = MINUTE_MS
 LATEST_ARRIVAL_MS: Final = 5 * MINUTE_MS
 BETWEEN_MS: Final = (10 * SECOND_MS, 90 * SECOND_MS)
 FINISHES: Final = (Leaving.AT_THE_END, Leaving.AT_THE_CREDITS)
+
+
+def free_of(titles: Iterable[Title]) -> list[Title]:
+    """Those that anybody may watch."""
+    return [title for title in titles if title.name != FOR_SUBSCRIBERS]
 
 
 class Script:

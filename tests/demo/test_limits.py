@@ -1,4 +1,4 @@
-"""A demo viewer who is told that every stream is taken gives one up, and takes what a session's end says at its word."""
+"""A demo viewer who is told that every stream is taken gives one up; what an ended session is sent counts as taken."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,13 +46,13 @@ async def test_a_viewer_gives_up_the_oldest_stream_for_the_next(speak: Speak, tm
 @pytest.mark.parametrize("body", [b"", b'{"results": [{"status": "ok"}, {"status": "ok"}]}'])
 async def test_what_comes_for_an_ended_session_is_acknowledged(body: bytes, speak: Speak, tmp_path: Path) -> None:
     ledger, ended = Ledger(), session(FILM)
-    player = viewer(speak(Busy(lambda: web.Response())), ledger, tmp_path)
+    player = viewer(speak(Busy(web.Response)), ledger, tmp_path)
     assert player.take_in(ended, watched(0, 0, 10), Reply(GONE, body, (), 0.0)) == []
     assert sorted(ended.moments) == [0, 1] and ended.terminated is bool(body)
 
 
 async def test_a_report_of_a_removed_device_was_not_taken(speak: Speak, tmp_path: Path) -> None:
-    player = viewer(speak(Busy(lambda: web.Response())), Ledger(), tmp_path)
+    player = viewer(speak(Busy(web.Response)), Ledger(), tmp_path)
     removed = Reply(GONE, b'{"type": "https://playhead.example/problems/session-terminated"}', (), 0.0)
     with pytest.raises(Refused, match="session-terminated"):
         player.take_in(session(FILM), watched(0, 0, 10), removed)

@@ -18,6 +18,7 @@ from infra.http.problems import (
     ENCODING_UNSUPPORTED,
     INVALID_REQUEST,
     MALFORMED_JSON,
+    TOO_MUCH_IN_FLIGHT,
     ProblemKind,
     Problems,
 )
@@ -104,7 +105,7 @@ PROBLEMS: Final[Problems] = {
     WebhookMalformed: ProblemKind(400, "webhook-malformed", "The webhook is signed and cannot be read"),
     PaymentNotRecorded: ProblemKind(503, "payment-not-recorded", "What the webhook tells could not be recorded"),
     KafkaUnavailable: ProblemKind(503, "kafka-unavailable", "Kafka does not take events at the moment"),
-    TooMuchInFlight: ProblemKind(429, "too-much-in-flight", "So much of yours is on its way already"),
+    TooMuchInFlight: TOO_MUCH_IN_FLIGHT,
     asyncpg.PostgresConnectionError: STORE_UNAVAILABLE,
     asyncpg.CannotConnectNowError: STORE_UNAVAILABLE,
     asyncpg.InterfaceError: STORE_UNAVAILABLE,

@@ -1,4 +1,4 @@
-"""The Kafka topics: one a context, and a dead-letter topic beside each."""
+"""The Kafka topics: one a context, a dead-letter topic beside each, and the one where backfills wait."""
 
 from enum import StrEnum
 
@@ -33,7 +33,15 @@ SUBSCRIPTION = Topic("subscription.events", Lane.LOG)
 
 CONTEXTS = {"catalog": CATALOG, "identity": IDENTITY, "playback": PLAYBACK, "subscription": SUBSCRIPTION}
 TOPICS = tuple(CONTEXTS.values())
-DEAD_LETTERS = tuple(Topic(dead_letters_of(topic.name), Lane.DIRECT, retention_days=90) for topic in TOPICS)
+
+BACKFILL = Topic("playback.backfill", Lane.DIRECT)
+"""Playback's events of the past, until `playhead backfill` moves them to PLAYBACK, record by record: no view reads them
+here. Kept for settings.backfill_retention_days.
+"""
+
+DEAD_LETTERS = tuple(
+    Topic(dead_letters_of(topic.name), Lane.DIRECT, retention_days=90) for topic in (*TOPICS, BACKFILL)
+)
 
 POSITION_HEADER = "playhead-position"
 """Kafka header of a relayed record: its position in its event log partition, in decimal."""

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from events.topics import DEAD_LETTERS, TOPICS, Lane, Topic
+from events.topics import BACKFILL, DEAD_LETTERS, TOPICS, Lane, Topic
 from infra.settings import Settings
 from infra.tls import tls_context
 
@@ -77,7 +77,8 @@ def partitions_of(topic: Topic, settings: Settings) -> int:
 
 def topic_config(topic: Topic, settings: Settings) -> dict[str, str]:
     """A topic's settings in Kafka's words."""
-    retention_ms = -1 if topic.retention_days is None else topic.retention_days * DAY_MS
+    days = settings.backfill_retention_days if topic is BACKFILL else topic.retention_days
+    retention_ms = -1 if days is None else days * DAY_MS
     return {
         "retention.ms": str(retention_ms),
         "min.insync.replicas": str(settings.min_insync_replicas),
@@ -92,7 +93,8 @@ async def migrate(settings: Settings) -> list[str]:
     await admin.start()
     try:
         existing = set(await admin.list_topics())
-        return [topic.name for topic in (*TOPICS, *DEAD_LETTERS) if await _create(admin, topic, existing, settings)]
+        topics = (*TOPICS, BACKFILL, *DEAD_LETTERS)
+        return [topic.name for topic in topics if await _create(admin, topic, existing, settings)]
     finally:
         await admin.close()
 

@@ -26,9 +26,12 @@ class Role(StrEnum):
     COMMANDS = "playhead_commands"
     QUERY = "playhead_query"
     RELAY = "playhead_relay"
+    """Of what else moves events, `playhead backfill`, too."""
     PROJECTIONS = "playhead_projections"
     BILLING = "playhead_billing"
     """Of the scheduler too."""
+    REAPER = "playhead_reaper"
+    """It reads; what it has to say goes to Kafka."""
 
 
 async def connect_pool(

@@ -25,6 +25,7 @@ class Scope(StrEnum):
     BILLING_READ = "billing:read"
     BILLING_WRITE = "billing:write"
     PLAYBACK_READ = "playback:read"
+    PLAYBACK_IMPORT = "playback:import"
     ACCOUNTS_READ = "accounts:read"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
@@ -47,6 +48,7 @@ OF_ROLE: Final = {
         {
             Scope.CATALOG_READ,
             Scope.PLAYBACK_READ,
+            Scope.PLAYBACK_IMPORT,
             Scope.BILLING_READ,
             Scope.ACCOUNTS_READ,
             Scope.OPERATIONS_READ,

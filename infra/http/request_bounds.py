@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.http.deadlines import NEVER, Deadlines
 from infra.http.inflating import TAKEN, EncodingUnknown, InflatedTooLarge, Inflater
+from infra.http.inflight import Room
 from infra.http.problems import BODY_TOO_SLOW, Problem, ProblemKind, response_of
+from infra.http.rate_limiting import caller_of
 from infra.settings import Settings
 
 HEADERS_TOO_LARGE: Final = ProblemKind(431, "headers-too-large", "The request's headers are larger than is taken")
@@ -22,14 +24,17 @@ HANG_UP: Final = {"Connection": "close"}
 """What follows a body that was not read to its end is no request."""
 KEY: Final = "playhead.encoded"
 """Where a request's scope keeps a body that came compressed."""
+ARRIVED_BYTES: Final = 64 * 1024
+"""So much of a body the server may have read before anybody asks for it."""
 BOUNDS: Final = "playhead.bounds"
-"""Where it keeps the bounds of its body and of its time, for a route that streams and has its own: streamed_bodies.py."""
+"""Where it keeps the bounds of its body and of its time, for a route that has its own: streamed_bodies.py."""
 
 
 class RequestBounds:
     """Refuses headers that are too many or too large (431), a body that is too large (413), compressed (415, where the
-    route does not read it by inflated_body) or slow (408), and ends what takes too long (503): a command that is cut
-    off has been committed or has not, and repeating it under its Idempotency-Key tells which.
+    route does not read it by inflated_body), slow (408) or more than there is room for (429, 503: inflight.py), and ends
+    what takes too long (503): a command that is cut off has been committed or has not, and repeating it under its
+    Idempotency-Key tells which.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
@@ -38,6 +43,7 @@ class RequestBounds:
         self._max_bytes = settings.http_headers_max_bytes
         self._body_max_bytes = settings.request_max_bytes
         self._inflater = Inflater(settings.request_max_bytes)
+        self._room = Room(settings)
         self._body_timeout_s = settings.request_body_timeout_s
         self._timeout_s = settings.request_timeout_s
         self._deadlines = Deadlines(min(self._body_timeout_s, self._timeout_s))
@@ -70,7 +76,7 @@ class RequestBounds:
             is_begun = True
             await send(message)
 
-        body = _Body(scope, receive, self._body_max_bytes, self._inflater)
+        body = _Body(scope, receive, self._body_max_bytes, self._inflater, self._room)
         limit = _Limit(body, self._body_timeout_s, self._timeout_s)
         scope[BOUNDS] = body, limit
         self._deadlines.add(limit)
@@ -84,6 +90,7 @@ class RequestBounds:
             await self._late(scope, body)(scope, receive, send)
         finally:
             self._deadlines.discard(limit)
+            body.give_back()
 
     def _late(self, scope: Scope, body: "_Body") -> Response:
         if body.is_awaited:
@@ -133,10 +140,28 @@ class _Body:
     exception handlers answer it. `is_awaited`: more of it is to come.
     """
 
-    __slots__ = ("_coding", "_inflater", "_max_bytes", "_receive", "_refused", "_size", "is_awaited")
+    __slots__ = (
+        "_announced",
+        "_caller",
+        "_coding",
+        "_held",
+        "_inflater",
+        "_max_bytes",
+        "_receive",
+        "_refused",
+        "_room",
+        "_scope",
+        "_size",
+        "is_awaited",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, inflater: Inflater) -> None:
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, inflater: Inflater, room: Room) -> None:
+        self._scope = scope
         self._receive = receive
+        self._room: Room | None = room
+        self._caller: str | None = None
+        self._held = 0
+        self._announced = 0
         self._max_bytes = max_bytes
         self._size = 0
         self._refused: HTTPException | None = None
@@ -146,7 +171,8 @@ class _Body:
         for name, value in scope["headers"]:
             if name == b"content-length":
                 self.is_awaited = value != b"0"
-                if value.isdigit() and int(value) > max_bytes:
+                self._announced = int(value) if value.isdigit() else 0
+                if self._announced > max_bytes:
                     self._refused = self._too_large()
             elif name == b"transfer-encoding":
                 self.is_awaited = True
@@ -159,31 +185,50 @@ class _Body:
         coding, self._coding = self._coding, b""
         try:
             inflate = self._inflater.of(coding)
-            return inflate(await request.body())
+            inflated = inflate(await request.body())
         except InflatedTooLarge as error:
             raise self._too_large() from error
         except EncodingUnknown as error:
             detail = f"Content-Encoding is {_shown(coding)}; one of {TAKEN} is taken here, or none"
             raise HTTPException(415, detail, {"Accept-Encoding": TAKEN}) from error
+        self._hold(len(inflated))
+        return inflated
 
     def stream(self, max_bytes: int) -> bytes:
         """Let this many bytes through as they arrive; how they are encoded, for the caller to undo."""
         coding, self._coding = self._coding, b""
-        self._max_bytes, self._refused = max_bytes, None
+        self._max_bytes, self._refused, self._room = max_bytes, None, None
         return coding
+
+    def give_back(self) -> None:
+        """The request is over: what it held is free."""
+        if self._held and self._room is not None:
+            self._room.give_back(self._caller, self._held)
 
     async def __call__(self) -> Message:
         if self._refused is not None:
             raise self._refused
         if self._coding:
             raise HTTPException(415, f"send the body as it is, without Content-Encoding {_shown(self._coding)}")
+        if self._announced > ARRIVED_BYTES and self._room is not None and not self._size:
+            self._room.check(caller_of(self._scope), self._announced)
         message = await self._receive()
-        self._size += len(message.get("body", b""))
-        if self._size > self._max_bytes:
-            raise self._too_large()
+        if size := len(message.get("body", b"")):
+            self._size += size
+            if self._size > self._max_bytes:
+                raise self._too_large()
+            self._hold(size)
         if not message.get("more_body"):
             self.is_awaited = False
         return message
+
+    def _hold(self, size: int) -> None:
+        if self._room is None:
+            return
+        if not self._held:
+            self._caller = caller_of(self._scope)
+        self._room.take(self._caller, size)
+        self._held += size
 
     def _too_large(self) -> HTTPException:
         return HTTPException(413, f"a body may hold {self._max_bytes} bytes, inflated if it is compressed; split it")

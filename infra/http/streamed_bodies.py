@@ -1,4 +1,4 @@
-"""Reads a body piece by piece, however long it is: bounded in bytes, inflated ones, in how long it may pause, and in how
+"""Reads a body piece by piece, however long it is: bounded in bytes (inflated), in how long it may pause, and in how
 long the whole request may take. A route that reads so is no longer under the bounds of request_bounds.py.
 """
 

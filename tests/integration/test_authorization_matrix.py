@@ -55,6 +55,7 @@ OWNERSHIP: Final = {
     "code": STAFF_ONLY,
     "invoice_id": STAFF_ONLY,
     "api_key_id": STAFF_ONLY,
+    "key": STAFF_ONLY,
     "role": STAFF_ONLY,
 }
 """Whose each path parameter is: a closed list, so that nobody adds a route without having thought of it."""

@@ -156,11 +156,12 @@ class Leases:
         key = f"playback_session:{{{session.session_id}}}"
         try:
             async with asyncio.timeout(self._timeout_s):
-                owner = await self._redis.set(key, session.account_id, nx=True, get=True, px=self._ttl_ms)
+                await self._redis.set(key, session.account_id, nx=True, px=self._ttl_ms)
+                owner = await self._redis.get(key)
         except (RedisError, OSError):
             FAILED_OPEN.inc()
             return True
-        return owner is None or owner == session.account_id.encode()
+        return bool(owner == session.account_id.encode())
 
     async def known(self, account_id: AccountId, session_id: SessionId) -> bool:
         """Whether the account started a session under this id, and not too long ago; True when Redis is away."""

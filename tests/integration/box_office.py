@@ -170,5 +170,8 @@ def _as_sent(recorded: Recorded[Event]) -> Envelope[Event]:
 @asynccontextmanager
 async def opened_box_office(live: Settings) -> AsyncIterator[BoxOffice]:
     """The commands API, which asks for a subscription, and views on real servers."""
-    async with running_house(live, subscription_required=True) as house, catalog_views(live) as views:
+    async with (
+        running_house(live, subscription_required=True, streams_without_plan=1) as house,
+        catalog_views(live) as views,
+    ):
         yield BoxOffice(house, views)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from commands.dependencies import OnFirstPlay
+from commands.playback.admission import Asked, admit
 from commands.playback.admission.admitting import AHEAD_OF_VIEWS
 from commands.playback.refusals import (
     DownloadsNotAllowed,
@@ -35,7 +36,7 @@ from events.types import AccountId, InvoiceId, Licence, Maturity, PurchaseId, Ti
 from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
-from infra.postgres import Pool
+from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from tests.builders import episode_published, of_catalog, series_published, title_details, title_withdrawn
 from tests.commands.subscription.accounts import (
@@ -436,6 +437,18 @@ async def test_only_who_may_keep_titles_downloads_one(office: BoxOffice, subscri
     assert (await office.admits(title, subscriber, offline=True)).downloads == STANDARD.limits.downloads
     await office.refuses(DownloadsNotAllowed, title, viewer(), offline=True)
     await office.admits(title, viewer())
+
+
+async def test_a_start_is_decided_in_one_statement(office: BoxOffice, subscriber: Principal, live: Settings) -> None:
+    title = await office.publishes(ANYTIME)
+    asked: list[object] = []
+    pool = await connect_pool(live, role=Role.COMMANDS, size=1)
+    async with pool.acquire() as connection:
+        connection.add_query_logger(asked.append)
+    resources = replace(office.house.app.state.resources, pool=pool, clock=office.clock)
+    await admit(resources, Asked(title_id=TitleId(title), device_id="tv-1", caller=subscriber, territory=HOME))
+    await pool.close()
+    assert len(asked) == 1
 
 
 # Views that are late

@@ -46,6 +46,7 @@ class Publisher:
         self._inflight_bytes = 0
         self._inflight_of: dict[str, int] = {}
         self._again = {"Retry-After": str(settings.retry_after_s)}
+        INFLIGHT.set_function(lambda: self._inflight_bytes)
 
     async def start(self) -> None:
         """Begin to connect; publish() refuses until Kafka answers."""
@@ -115,7 +116,6 @@ class Publisher:
         else:
             self._inflight_of.pop(key, None)
         self._inflight_bytes += size
-        INFLIGHT.set(self._inflight_bytes)
 
     def _refusal(self, topic: str, partition: int, parts: list[Part], count: int, reason: str) -> KafkaUnavailable:
         """What is said when not all of `count` events were acknowledged."""

@@ -11,14 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.clock import epoch_s
 from infra.http.client_address import KEY, Proxies
 from infra.http.cors import Cors, RawHeaders
-from infra.http.problems import Problem, ProblemKind, response_of
+from infra.http.problems import OVERLOADED, Problem, response_of
 from infra.http.rate_limiting import RateLimits, headers_of
 from infra.http.rate_limits import Limiter
 from infra.http.request_bounds import RequestBounds
 from infra.settings import Settings
 from infra.telemetry import CorrelationMiddleware
 
-OVERLOADED: Final = ProblemKind(503, "overloaded", "This process serves as many requests as it may")
 PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
 SECURITY: Final[RawHeaders] = [
     (b"x-content-type-options", b"nosniff"),

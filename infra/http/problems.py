@@ -40,9 +40,20 @@ METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "This path does not 
 BODY_TOO_LARGE = ProblemKind(413, "body-too-large", "The body is larger than this route takes")
 ENCODING_UNSUPPORTED = ProblemKind(415, "encoding-unsupported", "The body's encoding is not taken here")
 BODY_TOO_SLOW = ProblemKind(408, "body-too-slow", "The body did not arrive in time")
+TOO_MUCH_IN_FLIGHT = ProblemKind(429, "too-much-in-flight", "So much of yours is under way already")
+OVERLOADED = ProblemKind(503, "overloaded", "This process serves as many requests as it may")
 INTERNAL = ProblemKind(500, "internal-error", "Playhead failed to answer")
 HTTP_KINDS = {
-    kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_SLOW, BODY_TOO_LARGE, ENCODING_UNSUPPORTED)
+    kind.status: kind
+    for kind in (
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        BODY_TOO_SLOW,
+        BODY_TOO_LARGE,
+        ENCODING_UNSUPPORTED,
+        TOO_MUCH_IN_FLIGHT,
+        OVERLOADED,
+    )
 }
 
 

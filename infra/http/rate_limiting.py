@@ -72,7 +72,7 @@ def class_of(method: str, path: str) -> RouteClass | None:
 
 
 class Rates:
-    """What a request was counted for. `who`: its caller as far as it is known, None at an address that is not counted."""
+    """What a request was counted for. `who`: its caller as far as known, None at an address that is not counted."""
 
     __slots__ = ("_limiter", "_quota", "verdicts", "who")
 

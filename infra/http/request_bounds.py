@@ -32,7 +32,7 @@ BOUNDS: Final = "playhead.bounds"
 
 class RequestBounds:
     """Refuses headers that are too many or too large (431), a body that is too large (413), compressed (415, where the
-    route does not read it by inflated_body), slow (408) or more than there is room for (429, 503: inflight.py), and ends
+    route does not read it by inflated_body), slow (408) or more than there is room for (429, 503), and ends
     what takes too long (503): a command that is cut off has been committed or has not, and repeating it under its
     Idempotency-Key tells which.
     """

@@ -132,11 +132,13 @@ def reported(
     )
 
 
-def playback_started(of: SessionSnapshot | None = None, *, start_position_ms: int = 0) -> Envelope[Event]:
-    """A session was granted."""
+def playback_started(
+    of: SessionSnapshot | None = None, *, start_position_ms: int = 0, **granted: Any
+) -> Envelope[Event]:
+    """A session was granted. `granted`: where and by what, and how."""
     snapshot = of or session()
     return envelope(
-        PlaybackStarted(session=snapshot, start_position_ms=start_position_ms),
+        PlaybackStarted(session=snapshot, start_position_ms=start_position_ms, **granted),
         id=f"{snapshot.session_id}/started",
         subject=snapshot.session_id,
         partitionkey=snapshot.profile_id,

@@ -33,6 +33,8 @@ def without(edges: Intervals, point: int) -> Intervals | None:
 
 def length(edges: Intervals) -> int:
     """How much the intervals cover."""
+    if len(edges) == 2:  # nothing was skipped
+        return edges[1] - edges[0]
     return sum(edges[1::2]) - sum(edges[::2])
 
 

@@ -49,10 +49,10 @@ class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Measures(msgspec.Struct, array_like=True, gc=False):
     """A session so far; never changed once evolve() has given it.
 
-    `mode`: what the player does. `at_ms`, `position_ms`, `rate`, `bitrate_kbps`: as last said. `seeking`: it has not
-    played since a seek. `buffering`: the kind of that which was not said to end yet, `mode_before` what it interrupted,
-    `this_stall_ms` how long it stood if it is a stall. `bitrate_ms`: the part of `playing_ms` with a known bitrate;
-    `bits`: the sum of bitrate x time over it (kbps x ms).
+    `mode`: what the player does. `at_ms`, `position_ms`, `rate`, `bitrate_kbps`: as last said. `since_seek_ms`: how far
+    it played since a seek, until that is more than SLACK_MS. `buffering`: the kind of that which has not been said to
+    end, `mode_before` what it interrupted, `this_stall_ms` how long it stood if it is a stall. `bitrate_ms`: the part
+    of `playing_ms` with a known bitrate; `bits`: the sum of bitrate x time over it (kbps x ms).
     """
 
     mode: Mode = "starting"
@@ -64,7 +64,7 @@ class Measures(msgspec.Struct, array_like=True, gc=False):
     bitrate_kbps: int | None = None
     in_ad: bool = False
     first_frame: bool = False
-    seeking: bool = False
+    since_seek_ms: int | None = None
     buffering: Buffering | None = None
     mode_before: Mode = "starting"
     this_stall_ms: int = 0
@@ -106,8 +106,9 @@ def _pass(now: Measures, passed_ms: int, moved_ms: int) -> None:
         now.ad_ms += passed_ms
         return
     farthest_ms = passed_ms * max(now.rate, FASTEST_RATE) + SLACK_MS
-    if now.seeking and SLACK_MS < moved_ms <= farthest_ms:
-        now.seeking = False
+    if now.since_seek_ms is not None and 0 < moved_ms <= farthest_ms:
+        played_ms = now.since_seek_ms + moved_ms
+        now.since_seek_ms = None if played_ms > SLACK_MS else played_ms
     if now.mode == "playing" and moved_ms > 0:
         _watch(now, passed_ms, moved_ms, jumped=moved_ms > farthest_ms)
     elif now.mode == "buffering" and now.buffering == "stall":
@@ -142,7 +143,7 @@ def _play(now: Measures) -> None:
 
 def _show_first_frame(now: Measures, point: Point) -> None:
     _play(now)
-    now.seeking = False
+    now.since_seek_ms = None
     if point.startup_ms is not None:  # of two the quicker: the later one started from a warm player
         now.startup_ms = point.startup_ms if now.startup_ms is None else min(point.startup_ms, now.startup_ms)
 
@@ -156,7 +157,7 @@ def _resume(now: Measures, _: Point) -> None:
 
 
 def _seek(now: Measures, _: Point) -> None:
-    now.seeking = True
+    now.since_seek_ms = 0
 
 
 def _begin_buffering(now: Measures, _: Point) -> None:
@@ -174,7 +175,7 @@ def _kind_of_buffering(now: Measures) -> Buffering:
         return "ad"
     if not now.first_frame:
         return "startup"
-    return "seek" if now.seeking else "stall"
+    return "stall" if now.since_seek_ms is None else "seek"
 
 
 def _end_buffering(now: Measures, point: Point) -> None:

@@ -1,6 +1,7 @@
 """Playback sessions in Postgres: one row a session, its summary, right whatever order a player's reports arrive in.
 
-waiting.py brings its events into the order of their seq, measures.py says what they come to.
+waiting.py brings its reports into the order of their seq, measures.py says what they come to. A player that sends no
+reports beside its CMCD has its state from cmcd_phases.py.
 """
 
 from datetime import datetime
@@ -9,11 +10,15 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from events.cmcd import PlayerState
 from events.envelope import Envelope, Event, Recorded
 from events.playback import (
     ClosedEvent,
+    CmcdEvent,
     EntitledBy,
+    Observed,
     PlaybackSessionExpired,
+    PlaybackSessionTerminated,
     PlaybackStarted,
     PlayedEvent,
     Reported,
@@ -22,6 +27,7 @@ from events.playback import (
 )
 from events.registry import members
 from events.topics import PLAYBACK
+from projections.playback.cmcd_phases import EXITS, STATES, Heard, hear
 from projections.playback.intervals import NOTHING, Intervals
 from projections.playback.measures import Measures, Point, evolve
 from projections.playback.points import GRANTED_SEQ, numbered
@@ -37,10 +43,26 @@ NOTHING_SEQ: Final = GRANTED_SEQ - 1
 CLOSED: Final = ("expired", "terminated")
 
 
+CLOSING: Final = (PlaybackSessionExpired, PlaybackSessionTerminated)
+OF_SESSION: Final = (Reported, PlaybackStarted, Observed, *CLOSING)
+
+
+class Folded(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a session's next event is folded into."""
+
+    reports: InOrder[Measures, Point]
+    cmcd: Heard | None = None
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether a frame was seen."""
+        return self.reports.state.first_frame or (self.cmcd is not None and self.cmcd.has_played)
+
+
 class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
     """A row. `last_seq`: the highest, which `last_at` (corrected) and `position_ms` are of. `last_recorded_at`,
-    `moved_at`: by our clock, the last event, and the last in which the playhead moved. `folded`: what the next event is
-    folded into, of which the measures here are a reading.
+    `moved_at`: by our clock, the last event, and the last in which the playhead moved. The measures are a reading of
+    `folded`.
     """
 
     session_id: str
@@ -68,7 +90,7 @@ class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
     last_at: datetime
     last_recorded_at: datetime
     moved_at: datetime
-    folded: InOrder[Measures, Point]
+    folded: Folded
     offline: bool = False
     territory: str | None = None
     entitled_by: EntitledBy | None = None
@@ -103,7 +125,7 @@ class PlaybackSessions(KeyedView[PlaybackSession, str]):
     name = "playback_sessions"
     row = PlaybackSession
     topics = (PLAYBACK,)
-    events = members(PlayedEvent | ClosedEvent)
+    events = members(PlayedEvent | ClosedEvent | CmcdEvent)
 
     def __init__(self, *, reorder_window: int = REORDER_WINDOW) -> None:
         self._reorder_window = reorder_window
@@ -111,21 +133,24 @@ class PlaybackSessions(KeyedView[PlaybackSession, str]):
     def key(self, recorded: Recorded[Event]) -> str:
         """The session."""
         event = recorded.data
-        assert isinstance(event, PlaybackStarted | Reported | ClosedEvent)
+        assert isinstance(event, OF_SESSION)
         return event.session.session_id
 
     def project(self, row: PlaybackSession | None, recorded: Recorded[Event]) -> PlaybackSession | None:
         """The session after one more event; the same when it was counted before."""
-        event = recorded.data
-        if isinstance(event, ClosedEvent):
-            return _closed(row or _unseen(event.session, recorded.envelope), event, recorded.envelope.time)
-        assert isinstance(event, PlaybackStarted | Reported)
-        before = row or _unseen(event.session, recorded.envelope)
-        seq, point = numbered(event, recorded.envelope.time)
-        folded = take(before.folded, seq, point, evolve, self._reorder_window)
-        if folded is None:
+        event, around = recorded.data, recorded.envelope
+        assert isinstance(event, OF_SESSION)
+        before = row or _unseen(event.session, around)
+        if isinstance(event, CLOSING):
+            return _closed(before, event, around.time)
+        if isinstance(event, Observed):
+            heard = hear(before.folded.cmcd or Heard(), event.record, around.id)
+            return row if heard is None else _overheard(before, heard, around)
+        seq, point = numbered(event, around.time)
+        reports = take(before.folded.reports, seq, point, evolve, self._reorder_window)
+        if reports is None:
             return row
-        after = _arrived(before, folded, seq, point, recorded.envelope)
+        after = _arrived(before, reports, seq, point, around)
         return _granted(after, event) if isinstance(event, PlaybackStarted) else after
 
 
@@ -158,7 +183,7 @@ def _unseen(session: SessionSnapshot, around: Envelope[Any]) -> PlaybackSession:
         last_at=around.time,
         last_recorded_at=around.recordedtime,
         moved_at=around.recordedtime,
-        folded=InOrder(GRANTED_SEQ, Measures()),
+        folded=Folded(InOrder(GRANTED_SEQ, Measures())),
     )
 
 
@@ -177,7 +202,7 @@ def _closed(row: PlaybackSession, event: ClosedEvent, at: datetime) -> PlaybackS
     """Ended from outside its player, unless it has ended."""
     if row.exit_reason is not None:
         return row
-    unseen = not row.folded.state.first_frame
+    unseen = not row.folded.has_shown
     if isinstance(event, PlaybackSessionExpired):
         return replace(row, state="expired", exit_reason="expired", ended_at=at, exited_before_video=unseen)
     return replace(
@@ -190,15 +215,34 @@ def _closed(row: PlaybackSession, event: ClosedEvent, at: datetime) -> PlaybackS
     )
 
 
+def _overheard(row: PlaybackSession, heard: Heard, around: Envelope[Any]) -> PlaybackSession:
+    """The row with a CMCD record counted. It says how the session stands until its player reports, or it is over."""
+    after = replace(
+        row,
+        folded=Folded(row.folded.reports, heard),
+        cmcd_count=row.cmcd_count + 1,
+        last_recorded_at=max(row.last_recorded_at, around.recordedtime),
+    )
+    if row.last_seq > GRANTED_SEQ or row.exit_reason is not None:
+        return after
+    if heard.phase is PlayerState.PLAYING:
+        return replace(after, state="playing", moved_at=max(row.moved_at, around.recordedtime))
+    after = replace(after, state=STATES.get(heard.phase, row.state))
+    exit_reason = EXITS.get(heard.phase)
+    if exit_reason is None:
+        return after
+    return replace(after, exit_reason=exit_reason, ended_at=around.time, exited_before_video=not heard.has_played)
+
+
 def _arrived(
-    row: PlaybackSession, folded: InOrder[Measures, Point], seq: int, point: Point, around: Envelope[Any]
+    row: PlaybackSession, reports: InOrder[Measures, Point], seq: int, point: Point, around: Envelope[Any]
 ) -> PlaybackSession:
     """The row with an event counted, and measured if it was folded."""
-    now = folded.state
+    now, folded = reports.state, Folded(reports, row.folded.cmcd)
     newest = seq > row.last_seq
     moved = newest and point.position_ms != row.position_ms
-    closed = row.state in CLOSED
-    over = closed or now.mode == "ended"
+    kept = row.state in CLOSED or max(seq, row.last_seq) == GRANTED_SEQ  # before a report only CMCD says how it stands
+    exit_reason = row.exit_reason if kept else now.exit_reason
     stood_ms = now.stalled_ms + now.playing_ms
     return replace(
         row,
@@ -208,10 +252,10 @@ def _arrived(
         last_at=around.time if newest else row.last_at,
         position_ms=point.position_ms if newest else row.position_ms,
         last_recorded_at=max(row.last_recorded_at, around.recordedtime),
-        moved_at=around.recordedtime if moved else row.moved_at,
-        state=row.state if closed else now.mode,
-        ended_at=row.ended_at if closed else now.ended_at,
-        exit_reason=row.exit_reason if closed else now.exit_reason,
+        moved_at=max(row.moved_at, around.recordedtime) if moved else row.moved_at,
+        state=row.state if kept else now.mode,
+        ended_at=row.ended_at if kept else now.ended_at,
+        exit_reason=exit_reason,
         startup_ms=now.startup_ms,
         watched=now.watched,
         watched_ms=now.watched_ms,
@@ -225,5 +269,5 @@ def _arrived(
         dropped_frames=now.dropped_frames,
         error_count=now.error_count,
         fatal_error_code=now.fatal_error_code,
-        exited_before_video=over and not now.first_frame,
+        exited_before_video=exit_reason is not None and not folded.has_shown,
     )

@@ -88,7 +88,7 @@ class Stores:
             "startup_ms": 800,
             "last_recorded_at": NOW,
             "moved_at": NOW,
-            "folded": "[4]",
+            "folded": "[[4, []]]",
             **columns,
         }
         await self._insert("playback_sessions", row)

@@ -38,13 +38,13 @@ alter table playback_sessions
     add column fatal_error_code     text,
     add column exited_before_video  boolean     not null default false,
     add column ended_by             jsonb       not null default 'null',  -- who terminated it
-    add column folded               jsonb       not null default '[0]';  -- what the next event is folded into
+    add column folded               jsonb       not null default '[[0, []]]';  -- what the next event is folded into
 
 alter table playback_sessions no force row level security;  -- who migrates sees the rows, superuser or not
 update playback_sessions set
     last_recorded_at = last_at,
     moved_at = last_at,
-    folded = jsonb_build_array(last_seq + 1, jsonb_build_array(state, exit_reason, ended_at));
+    folded = jsonb_build_array(jsonb_build_array(last_seq + 1, jsonb_build_array(state, exit_reason, ended_at)));
 alter table playback_sessions force row level security;
 
 alter table playback_sessions

@@ -17,6 +17,7 @@ PROCESSES = {
     "relay": ["playhead", "relay"],
     "billing": ["playhead", "billing"],
     "scheduler": ["playhead", "scheduler"],
+    "reaper": ["playhead", "reaper"],
     "fake-payments": ["playhead", "fake-payments", "--webhook-url", "http://commands:8000/v1/payments/webhooks"],
     "projections-postgres": ["playhead", "projections", "postgres"],
     "projections-cassandra": ["playhead", "projections", "cassandra"],

@@ -27,7 +27,7 @@ from query_api import access, authorization, dead_letters, dependencies, read_yo
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
 from query_api.identity import sessions as signed_in
-from query_api.playback import continue_watching, session_timeline, sessions, streams, viewers, watch_history
+from query_api.playback import cmcd_gaps, continue_watching, session_timeline, sessions, streams, viewers, watch_history
 from query_api.playback.plain_requests import PlainRequests
 from query_api.sources import Sources
 from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
@@ -37,6 +37,7 @@ ROUTES: Final = (
     watch_history.routes,
     sessions.routes,
     session_timeline.routes,
+    cmcd_gaps.routes,
     streams.routes,
     viewers.routes,
     titles.routes,

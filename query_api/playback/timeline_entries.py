@@ -16,7 +16,7 @@ PLAYHEAD: Final = "playhead"
 PLAYER: Final = "player"
 CMCD: Final = "cmcd"
 
-EXAMPLE: Final = {
+EXAMPLE: Final[dict[str, object]] = {
     "source": "player",
     "seq": 1,
     "event_type": "playback.PlaybackProgressed.v1",
@@ -33,7 +33,7 @@ EXAMPLE: Final = {
     "ending": None,
     "cmcd": None,
 }
-CMCD_EXAMPLE: Final = {
+CMCD_EXAMPLE: Final[dict[str, object]] = {
     "source": "cmcd:default",
     "seq": None,
     "event_type": "playback.PlaybackCmcdReported.v1",

@@ -13,6 +13,7 @@ STORE_OF = {
     f"{PROFILE}/watch-history": "cassandra",
     "/v1/playback/sessions/s-1": "postgres",
     "/v1/playback/sessions/s-1/timeline": "cassandra",
+    "/v1/playback/sessions/s-1/cmcd-gaps": "cassandra",
     "/v1/catalog/titles": "postgres",
     "/v1/catalog/titles/t-1": "postgres",
     "/v1/catalog/series/made-up/episodes": "postgres",

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.playback.cmcd.gaps import MAX_RUNS, RUN_MAX_REMEMBERED, Gaps
+from query_api.playback.record_gaps import LIVE_RUNS_MAX, Gaps, Range
 from tests.commands.playback.cmcd.recorded import NAMES, recording, records
 
 
@@ -51,14 +51,21 @@ def test_a_late_record_goes_to_the_run_of_its_time() -> None:
     assert (gaps.missing, gaps.restarts) == (0, 1)
 
 
-def test_memory_is_bounded_and_the_count_goes_on() -> None:
-    gaps = Gaps()
-    for run in range(3 * MAX_RUNS):
-        for sn in range(0, 2 * RUN_MAX_REMEMBERED if run == 0 else 4, 2):
-            gaps.saw(sn, 10_000_000 * run + sn)
-    assert sum(len(run.times) for run in gaps._runs) <= MAX_RUNS * RUN_MAX_REMEMBERED
-    assert len(gaps._runs) == MAX_RUNS
-    assert gaps.missing == RUN_MAX_REMEMBERED - 1 + 3 * MAX_RUNS - 1
+def test_what_is_missing_is_named_by_its_ends() -> None:
+    gaps = gaps_of((2, 20), (3, 30), (7, 70), (9, 90), (2, 200), (3, 210))
+    assert gaps.ranges(9) == [Range(0, 0, 1), Range(0, 4, 6), Range(0, 8, 8), Range(1, 0, 1)]
+    assert gaps.ranges(2) == [Range(0, 0, 1), Range(0, 4, 6)]
+
+
+def test_a_number_beyond_all_reason_costs_nothing() -> None:
+    gaps = gaps_of((0, 10), (10**15 - 1, 20))
+    assert gaps.missing == 10**15 - 2
+    assert gaps.ranges(9) == [Range(0, 1, 10**15 - 2)]
+
+
+def test_the_runs_that_are_looked_through_are_bounded_and_the_count_goes_on() -> None:
+    gaps = gaps_of(*((sn, 10_000_000 * run + sn) for run in range(3 * LIVE_RUNS_MAX) for sn in (0, 2)))
+    assert (gaps.missing, gaps.restarts) == (3 * LIVE_RUNS_MAX, 3 * LIVE_RUNS_MAX - 1)
 
 
 def test_recorded_sessions_lost_nothing() -> None:

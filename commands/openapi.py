@@ -37,7 +37,7 @@ REPORT_EXAMPLE = {
 }
 STOP_EXAMPLE = {"sent_at": "2026-03-01T20:40:01Z", "seq": 240, "at": "2026-03-01T20:40:00Z", "position_ms": 2_390_000}
 REPLY_EXAMPLE = {
-    "results": [{"status": "ok", "seq": 0}, {"status": "ok", "seq": 1}],
+    "results": [{"status": "duplicate", "seq": 0}, {"status": "ok", "seq": 1}],
     "lease_expires_at_ms": 1_772_395_242_000,
 }
 REFUSALS: tuple[type[Exception], ...] = (
@@ -120,6 +120,16 @@ def _operation(
         "responses": {
             "200": {
                 "description": "A result for each event, in order",
+                "headers": {
+                    "Playhead-Position": {
+                        "schema": {"type": "string"},
+                        "description": "Of the last event recorded: a query that sends it waits until its view has it",
+                    },
+                    "Retry-After": {
+                        "schema": {"type": "integer"},
+                        "description": "Seconds after which to send again what has the status retry, if anything has",
+                    },
+                },
                 "content": {"application/json": {"schema": reply, "example": REPLY_EXAMPLE}},
             },
             "204": {"description": "What a beacon reported was taken; events that are rejected are not named"},

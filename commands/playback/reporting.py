@@ -20,11 +20,12 @@ from commands.playback.leases import Held, Renewal, progress_of
 from commands.playback.reports import Read, Result, Taken, read, read_stop, take
 from commands.playback.terminating import tell_of, terminated
 from events.envelope import Context
-from events.playback import SessionSnapshot, Stopped
+from events.playback import Stopped
 from events.topics import PLAYBACK
 from infra.http.declared import Bearing, Declared
 from infra.positions import HEADER as POSITION_HEADER
 from infra.positions import Position
+from infra.publisher import PartlyPublished
 
 Sent: TypeAlias = tuple[datetime, list[Read]]
 _encoder = msgspec.json.Encoder()
@@ -56,9 +57,11 @@ async def stop(request: Request) -> Response:
 async def _answer(request: Request, opened: Resources, came: Borne, sent: Sent) -> Response:
     grant = came.grant
     context = context_of(request, grant.session.profile_id)
-    taken, position = await _record(opened, grant.session, context, sent)
+    taken, position = await _record(opened, came, context, sent)
     renewal = await _renew(opened, grant, taken)
     headers = {POSITION_HEADER: str(position)} if position else None
+    if taken.is_partial and headers is not None:
+        headers["Retry-After"] = str(opened.settings.retry_after_s)
     results = taken.results_after(renewal.before)
     await tell_of(opened, grant.session, renewal, context)
     if renewal.terminated is not None:
@@ -78,13 +81,18 @@ async def _renew(opened: Resources, grant: Grant, taken: Taken) -> Renewal:
     return await opened.leases.renew(grant, progress)
 
 
-async def _record(
-    opened: Resources, session: SessionSnapshot, context: Context, sent: Sent
-) -> tuple[Taken, Position | None]:
+async def _record(opened: Resources, came: Borne, context: Context, sent: Sent) -> tuple[Taken, Position | None]:
+    session = came.grant.session
     taken = take(*sent, session, context, received_at=opened.clock(), limits=opened.limits)
     if not taken.bodies:
         return taken, None
-    return taken, await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies)
+    try:
+        return taken, await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies)
+    except PartlyPublished as partly:
+        if came.is_beacon:
+            raise
+        taken.keep(partly.acknowledged)
+        return taken, partly.position
 
 
 ENDPOINTS = {"events": report, "stop": stop}

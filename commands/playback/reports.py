@@ -140,13 +140,14 @@ Read = AnyReport | Remarked | Result
 @dataclass
 class Taken:
     """A report read: a result for each event, in order; the reports that are not rejected and the bodies to record for
-    them, number for number; and in `places`, which result is theirs.
+    them, number for number; and in `places`, which result is theirs. `is_partial`: some are to be sent again.
     """
 
     results: list[Result] = field(default_factory=list)
     reports: list[AnyReport] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    is_partial: bool = False
 
     def keep(self, acknowledged: Sequence[bool]) -> None:
         """Kafka took only these, by number: the others are to be sent again, and what repeats them too."""
@@ -154,6 +155,7 @@ class Taken:
         for place, result in enumerate(self.results):
             if result.seq in missing and result.status is not Status.REJECTED:
                 self.results[place] = Result(Status.RETRY, result.seq, "not-recorded", "Kafka did not take it in time")
+        self.is_partial = True
         kept = [number for number, is_taken in enumerate(acknowledged) if is_taken]
         self.reports = [self.reports[number] for number in kept]
         self.bodies = [self.bodies[number] for number in kept]

@@ -11,7 +11,7 @@ from infra.access.authentication import Needs
 from infra.http.access_table import access_table
 from infra.http.api_page import POLICY, page_of
 from infra.http.declared import Declared, Public
-from infra.http.problems import BODY_TOO_SLOW, MEDIA_TYPE, TYPE_BASE, ProblemKind
+from infra.http.problems import BODY_TOO_SLOW, MEDIA_TYPE, OVERLOADED, TOO_MUCH_IN_FLIGHT, TYPE_BASE, ProblemKind
 from infra.http.rate_limiting import RATE_LIMITED
 from infra.http.request_bounds import HEADERS_TOO_LARGE, TIMED_OUT
 
@@ -19,7 +19,8 @@ Responses = dict[int | str, dict[str, Any]]  # FastAPI's own type for `responses
 
 DOCUMENT_PATH: Final = "/openapi.json"
 PAGE_PATH: Final = "/docs"
-OF_PERIMETER: Final = (RATE_LIMITED, HEADERS_TOO_LARGE, TIMED_OUT)
+OF_PERIMETER: Final = (RATE_LIMITED, HEADERS_TOO_LARGE, TIMED_OUT, OVERLOADED)
+OF_BODIES: Final = (BODY_TOO_SLOW, TOO_MUCH_IN_FLIGHT)
 SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
 SCHEMA = {
     "title": "Problem",
@@ -89,8 +90,8 @@ def document_access(app: FastAPI) -> None:
                 continue
             if isinstance(entry.access, Needs):
                 operation["security"] = [{Needs.scheme: [scope.value]} for scope in sorted(entry.access.scopes)]
-            slow = (BODY_TOO_SLOW,) if "requestBody" in operation else ()
-            _add(operation["responses"], refusals(*OF_PERIMETER, *slow))
+            of_body = OF_BODIES if "requestBody" in operation else ()
+            _add(operation["responses"], refusals(*OF_PERIMETER, *of_body))
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it

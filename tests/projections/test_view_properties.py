@@ -1,5 +1,6 @@
 """What holds for every view: a record applied twice is applied once, and any slabs give what a replay gives."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,19 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import playback as p
+from events.cmcd import EventToken, PlayerState
 from events.envelope import Envelope, Event
 from events.registry import type_of
 from infra.settings import Settings
 from projections.app import cassandra_views, postgres_views, redis_views
 from projections.stores.memory import AnyView
 from tests.builders import (
+    EVENING,
     cmcd_record,
     cmcd_reported,
     cmcd_requested,
     episode,
     episode_published,
     movie_published,
+    playback_expired,
     playback_started,
+    playback_terminated,
     record_dead_lettered,
     recorded,
     reported,
@@ -35,7 +40,7 @@ SETTINGS = Settings()
 VIEWS: list[AnyView] = [*postgres_views(SETTINGS), *cassandra_views(SETTINGS), *redis_views(SETTINGS)]
 every_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 
-FILM, PILOT = session("film"), session("pilot", title=episode(1))
+FILM, PILOT, SILENT = session("film"), session("pilot", title=episode(1)), session("silent")
 HISTORIES: dict[str, list[Envelope[Event]]] = {
     "playback.events": [
         playback_started(FILM),
@@ -51,6 +56,12 @@ HISTORIES: dict[str, list[Envelope[Event]]] = {
         cmcd_reported(cmcd_record(0), of=FILM),
         cmcd_reported(cmcd_record(1), of=FILM),
         cmcd_requested(of=PILOT),
+        playback_started(SILENT),
+        cmcd_reported(cmcd_record(2, e=EventToken.STATE_CHANGED, sta=PlayerState.PLAYING), of=SILENT),
+        playback_terminated(SILENT, at=EVENING + timedelta(minutes=5)),
+        reported(p.BufferingStarted, 1, of=SILENT),
+        reported(p.Paused, 0, of=SILENT),
+        playback_expired(PILOT, at=EVENING + timedelta(minutes=30)),
     ],
     "catalog.events": [
         movie_published("heat"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from infra.kafka import CLIENT_ID, access
@@ -55,6 +56,35 @@ class Ends:
         places = [TopicPartition(topic, partition) for partition in cluster.partitions_for_topic(topic) or ()]
         ends = await self._consumer.end_offsets(places) if places else {}
         return {place.partition: offset for place, offset in ends.items()}
+
+
+class Mirrors:
+    """Asks Kafka how far a projection of any store is, as it says itself every offsets_mirror_interval_s. Use as a
+    context.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin = AIOKafkaAdminClient(
+            **access(settings), client_id=CLIENT_ID, request_timeout_ms=_request_ms(settings)
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._admin.start()
+        except BaseException:
+            await self._admin.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._admin.close()
+
+    async def of(self, projection: str, topic: str) -> Mapping[int, int]:
+        """By partition, the offset that is applied next; nothing of a projection that never ran. Raises KafkaError."""
+        held = await self._admin.list_consumer_group_offsets(f"{CLIENT_ID}-projections-{projection}")
+        return {
+            place.partition: said.offset for place, said in held.items() if place.topic == topic and said.offset >= 0
+        }
 
 
 async def behind(ends: Ends, pool: Pool, topic: str) -> Mapping[int, Progress]:

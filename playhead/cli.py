@@ -77,11 +77,27 @@ def relay() -> None:
 
 
 @app.command()
+def backfill() -> None:
+    """Move playback that was imported or reported late to the views, at a pace that what is live does not feel."""
+    from commands.playback.backfill_process import run  # noqa: PLC0415
+
+    run(settings())
+
+
+@app.command()
 def billing(once: Annotated[bool, typer.Option("--once", help="do what is due now, and end")] = False) -> None:
     """Renew, retry and expire subscriptions as they fall due, and settle payments; several may run at once."""
     from commands.subscription.billing_process import run  # noqa: PLC0415
 
     run(settings(), once=once)
+
+
+@app.command()
+def reaper() -> None:
+    """Expire playback sessions that nobody ends; safe to run twice, and late."""
+    from commands.playback.reaper_process import run  # noqa: PLC0415
+
+    run(settings())
 
 
 @app.command()

@@ -28,6 +28,7 @@ QUERY_API: Final = "query-api"
 RELAY: Final = "relay"
 BILLING: Final = "billing"
 REAPER: Final = "reaper"
+BACKFILL: Final = "backfill"
 FAKE_PAYMENTS: Final = "fake-payments"
 STORES: Final = ("postgres", "cassandra", "redis")
 
@@ -52,7 +53,7 @@ def projections_of(store: str) -> str:
 
 STOP_ORDER: Final = (
     (COMMANDS, BILLING, REAPER),
-    (RELAY, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
+    (RELAY, BACKFILL, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
 )
 """Who is asked to end first: what takes events in, then what carries and shows them."""
 NAMES: Final = tuple(name for wave in STOP_ORDER for name in wave)
@@ -195,6 +196,7 @@ def _processes(settings: Settings) -> Iterator[Process]:
     yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt, **viewing)
     yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
     yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])
+    yield _process(settings, BACKFILL, (BACKFILL,), probe_port=ports[BACKFILL])
     told = {"fake_payments_port": ports[FAKE_PAYMENTS], "commands_port": ports[COMMANDS]}
     yield _process(settings, FAKE_PAYMENTS, (FAKE_PAYMENTS,), **told)
     hasty = {"billing_poll_interval_s": 0.25, "billing_recheck_s": 1.0}

@@ -15,6 +15,7 @@ SERVERS = {"kafka", "scylla", "postgres", "valkey"}
 PROCESSES = {
     "commands": ["playhead", "commands"],
     "relay": ["playhead", "relay"],
+    "backfill": ["playhead", "backfill"],
     "billing": ["playhead", "billing"],
     "scheduler": ["playhead", "scheduler"],
     "reaper": ["playhead", "reaper"],

@@ -65,6 +65,11 @@ class Account:
         assert isinstance(refused, LimitReached)
         return {stream.session.session_id.partition("-")[0]: stream.termination_code for stream in refused.running}
 
+    async def kept(self) -> set[str]:
+        """The sessions that Redis keeps a lease of, whether it has ended or not."""
+        fields = await self.redis.hgetall(f"playback:{{{self.account_id}}}:leases")
+        return {field.decode() if isinstance(field, bytes) else field for field in fields} - {"since"}
+
     async def pass_by(self, ms: int) -> None:
         """Let time pass: all that Redis keeps of the account's leases was so long ago."""
         key = f"playback:{{{self.account_id}}}:leases"

@@ -1,0 +1,157 @@
+"""An evening driven by hypothesis: it decides what happens in every step, and the views must hold the truth."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from projections.playback.playback_sessions import PlaybackSessions
+from projections.stores.memory import AnyView
+from tests.players.comparing import flipped_back, invented_bookmarks, wrong_histories, wrong_summaries
+from tests.players.evening import DAY_S, TITLES, Evening
+from tests.players.oracle import is_whole
+
+WINDOW: Final = 10_000
+"""More than an evening's session has events, so that no hole is given up."""
+DEVICES: Final = st.integers(0, 3)
+NUMBERS: Final = st.integers(0, 999)
+STEPS_MS: Final = st.sampled_from((40, 400, 1_000, 2_000, 4_960, 9_960, 10_000, 30_000))
+CLOCK_ERROR: Final = st.one_of(st.just(0), st.integers(-DAY_S, DAY_S), st.sampled_from((-DAY_S, DAY_S)))
+
+
+def right_view() -> AnyView:
+    """The session summaries as they are."""
+    return PlaybackSessions(reorder_window=WINDOW)
+
+
+class Untrue(AssertionError):
+    """A view holds something else than the truth."""
+
+
+class Players(RuleBasedStateMachine):
+    """Two viewers with two devices each. `steps` and `met`: how many steps all evenings together took, and what was
+    met in them."""
+
+    steps: ClassVar[int] = 0
+    met: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self, view: Callable[[], AnyView] = right_view) -> None:
+        """`view`: makes the view whose rows are compared."""
+        super().__init__()
+        self._view = view
+        self._runner = asyncio.Runner()
+        self._bookmarks: dict[Any, Any] = {}
+
+    @initialize(errors_s=st.tuples(CLOCK_ERROR, CLOCK_ERROR, CLOCK_ERROR, CLOCK_ERROR))
+    def set_the_clocks(self, errors_s: tuple[int, int, int, int]) -> None:
+        self.evening = Evening([timedelta(seconds=error_s) for error_s in errors_s], self._view())
+
+    @rule(on=DEVICES, number=NUMBERS, ms=STEPS_MS)
+    def use_a_device(self, on: int, number: int, ms: int) -> None:
+        self._step()
+        self.evening.pass_time(ms)
+        device = self.evening.devices[on]
+        acts = device.sitting.acts() if device.sitting and number % 50 else []
+        if device.sitting is None or not acts:
+            self.evening.start(device, TITLES[number % len(TITLES)], number % 4 * 20_000)
+        else:
+            device.sitting.act(acts[number % len(acts)], number // 7)
+
+    @rule(on=DEVICES, number=NUMBERS, ms=STEPS_MS)
+    def use_another(self, on: int, number: int, ms: int) -> None:
+        self.use_a_device(on, number, ms)
+
+    @rule(ms=STEPS_MS)
+    def let_time_pass(self, ms: int) -> None:
+        self._step()
+        self.evening.pass_time(ms)
+
+    @rule(on=DEVICES, which=st.integers(0, 2), only_new=st.booleans(), most=st.sampled_from((1, 3, 50, 400)))
+    def send(self, on: int, which: int, only_new: bool, most: int) -> None:
+        self._step()
+        self.evening.send(self.evening.devices[on], which, only_new=only_new, most=most, backwards=False)
+
+    @rule(on=DEVICES)
+    def send_backwards(self, on: int) -> None:
+        self._step()
+        self.evening.send(self.evening.devices[on], 0, only_new=False, most=400, backwards=True)
+
+    @precondition(lambda self: self.evening.network.in_flight)
+    @rule(which=NUMBERS, again=st.booleans(), reply_lost=st.booleans())
+    def arrive(self, which: int, again: bool, reply_lost: bool) -> None:
+        self._step()
+        self.evening.arrive(self.evening.network.take(which, again=again), reply_lost=reply_lost)
+
+    @precondition(lambda self: self.evening.network.in_flight)
+    @rule(which=NUMBERS)
+    def lose(self, which: int) -> None:
+        self._step()
+        self.evening.network.take(which, again=False)
+
+    @rule(on=DEVICES, number=NUMBERS)
+    def something_goes_wrong(self, on: int, number: int) -> None:
+        self._step()
+        device = self.evening.devices[on]
+        if device.sitting is None:
+            return
+        match number % 8:
+            case 0 | 1:
+                self.evening.crash(device, keeps_queue=number % 2 == 0)
+            case 2 | 3:
+                self.evening.close(device.sitting, "expired" if number % 2 else "terminated")
+            case 4:
+                self.evening.close(device.sittings[number % len(device.sittings)], "expired")
+            case 5 | 6:
+                device.sitting.overflow()
+            case _:
+                self.evening.reopen(device)
+
+    @rule(again=st.integers(0, 30))
+    def look(self, again: int) -> None:
+        self._step()
+        self._project(again)
+
+    def teardown(self) -> None:
+        """What is known is right as it is, and once everything that was not lost has arrived."""
+        try:
+            if hasattr(self, "evening"):
+                self._project(0)
+                self.evening.deliver_all()
+                self._project(0)
+                self._note()
+        finally:
+            self._runner.close()
+
+    def _step(self) -> None:
+        type(self).steps += 1
+
+    def _note(self) -> None:
+        """Count what this evening has shown, so that a test can tell whether it shows enough."""
+        for heard in self.evening.server.heard.values():
+            row = self.evening.server.session_rows()[heard.sitting.session.session_id]
+            self.met.update(heard.sitting.told[seq].type for seq in heard.known)
+            self.met.update([f"in the end {row.state}", "session", f"exit by {row.exit_reason}"])
+            self.met["hole"] += not is_whole(heard)
+            self.met["duplicate"] += any(len(times) > 1 for times in heard.times.values())
+            self.met["clock hours wrong"] += abs(heard.sitting.clock_error) > timedelta(hours=1)
+            self.met["stall"] += row.stall_count > 0
+            self.met["no first frame"] += row.exited_before_video
+        self.met["bookmark"] += len(self._bookmarks)
+
+    def _project(self, again: int) -> None:
+        server = self.evening.server
+        server.catch_up(self._runner, again=again)
+        bookmarks = dict(server.rows("continue_watching"))
+        wrong = [
+            *wrong_summaries(server),
+            *wrong_histories(server),
+            *flipped_back(self._bookmarks, bookmarks),
+            *invented_bookmarks(server),
+        ]
+        if wrong:
+            raise Untrue("\n".join(wrong))
+        self._bookmarks = bookmarks

@@ -7,7 +7,7 @@ changes nothing.
 """
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -17,23 +17,26 @@ from events.playback import PlaybackFailed, PlaybackSeeked, Reported, ReportedEv
 from events.registry import members
 from events.topics import PLAYBACK
 from projections.playback.completion import Thresholds
+from projections.playback.intervals import NOTHING, Intervals, length, with_interval
+from projections.playback.measures import FASTEST_RATE, SLACK_MS
 from projections.views import HashView, Shelf
 
 State: TypeAlias = Literal["in_progress", "completed", "next_episode"]
 AnyReported: TypeAlias = Reported[Any]
 
-FASTEST_RATE = 2  # a position that moves faster than players play was not watched
+MOST_INTERVALS: Final = 20
+"""Of what a session watched, as far as R4 needs it; the shortest are left out."""
 
 
 class Playing(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one session has come. `watched_ms`: what was played in it, jumps left out."""
+    """How far one session has come. `watched`: what was played in it, jumps left out."""
 
     session_id: str
     session_started_at: datetime
     seq: int
     position_ms: int
     at: datetime
-    watched_ms: int = 0
+    watched: Intervals = NOTHING
 
 
 class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,7 +64,7 @@ class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: State
     next_title_id: str | None = None
     last_position_ms: int
-    watched_ms: int = 0
+    watched: Intervals = NOTHING
     play_count: int = 0
     counted_session_id: str | None = None
     rival: Playing | None = None
@@ -119,7 +122,7 @@ class ContinueWatching(HashView[Bookmark]):
         if _order(playing) < _order(_in_hand(row)):
             return _with_rival(row, playing)  # R2
         taken = self._thresholds.completes(event) or self._thresholds.is_resumable(title)
-        if not taken or playing.watched_ms < self._thresholds.enough_to_bookmark_ms(title):
+        if not taken or length(playing.watched) < self._thresholds.enough_to_bookmark_ms(title):
             return _with_rival(row, playing)  # R4, R5
         return self._bookmark(event, playing, replace(row, rival=_in_hand(row)))
 
@@ -140,7 +143,7 @@ def _in_hand(row: Bookmark) -> Playing:
         seq=row.seq,
         position_ms=row.last_position_ms,
         at=row.updated_at,
-        watched_ms=row.watched_ms,
+        watched=row.watched,
     )
 
 
@@ -157,22 +160,27 @@ def _with_rival(row: Bookmark, playing: Playing) -> Bookmark:
 
 
 def _advanced(before: Playing | None, event: AnyReported, at: datetime) -> Playing:
-    """The session's progress after a report; watched is what was played since the report before it."""
+    """The session's progress after a report."""
     report = event.report
-    watched_ms = 0
-    if before is not None:
-        played_to_ms = report.from_ms if isinstance(event, PlaybackSeeked) else report.position_ms
-        passed_ms = round((at - before.at).total_seconds() * 1000)
-        played_ms = min(played_to_ms - before.position_ms, passed_ms * FASTEST_RATE)
-        watched_ms = before.watched_ms + max(played_ms, 0)
     return Playing(
         session_id=event.session.session_id,
         session_started_at=event.session.started_at,
         seq=report.seq,
         position_ms=report.position_ms,
         at=at,
-        watched_ms=watched_ms,
+        watched=NOTHING if before is None else _watched(before, event, at),
     )
+
+
+def _watched(before: Playing, event: AnyReported, at: datetime) -> Intervals:
+    """What was watched, with what was played since the report before. A playhead that came further than players play
+    has jumped.
+    """
+    played_to_ms = event.report.from_ms if isinstance(event, PlaybackSeeked) else event.report.position_ms
+    passed_ms = round((at - before.at).total_seconds() * 1000)
+    if not 0 < played_to_ms - before.position_ms <= passed_ms * FASTEST_RATE + SLACK_MS:
+        return before.watched
+    return with_interval(before.watched, before.position_ms, played_to_ms, most=MOST_INTERVALS)
 
 
 def _in_progress(event: AnyReported, playing: Playing, row: Bookmark | None) -> Bookmark:
@@ -194,7 +202,7 @@ def _in_progress(event: AnyReported, playing: Playing, row: Bookmark | None) -> 
         state="in_progress",
         next_title_id=title.next_title_id,
         last_position_ms=playing.position_ms,
-        watched_ms=playing.watched_ms,
+        watched=playing.watched,
         play_count=row.play_count if row else 0,
         counted_session_id=row.counted_session_id if row else None,
         rival=row.rival if row else None,

@@ -15,7 +15,7 @@ def value(title_id: str, updated_ms: int, state: str = "in_progress", **more: ob
         "updated_at": "2026-01-01T20:15:30Z",
         "state": state,
         "session_id": "s-1",
-        "watched_ms": 250_000,
+        "watched": [0, 250_000],
         **more,
     }
     return b"%d:%d:%s" % (4711, updated_ms, msgspec.json.encode(row))

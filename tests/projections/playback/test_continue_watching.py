@@ -107,7 +107,14 @@ def test_r4_a_jump_is_not_watched() -> None:
         reported(p.Heartbeat, 2, of=LATER, position_ms=60 * MINUTE_MS + 10_000),
     ]
     row = after(*watched(TODAY, minutes=20), *jumped)
-    assert (row.session_id, row.rival and row.rival.watched_ms) == ("today", 20_000)
+    assert (row.session_id, row.rival and row.rival.watched) == ("today", (0, 10_000, 3_600_000, 3_610_000))
+
+
+def test_r4_the_same_seconds_watched_again_and_again_count_once() -> None:
+    began = reported(p.Started, 0, of=LATER, position_ms=0)
+    back = [reported(p.Seeked, seq, of=LATER, from_ms=10_000, position_ms=0) for seq in range(1, 9)]
+    row = after(*watched(TODAY, minutes=20), began, *back)
+    assert (row.session_id, row.rival and row.rival.watched) == ("today", (0, 10_000))
 
 
 def test_r4_a_position_that_moves_faster_than_players_play_was_not_watched() -> None:

@@ -133,7 +133,7 @@ def _operation(
                 "content": {"application/json": {"schema": reply, "example": REPLY_EXAMPLE}},
             },
             "204": {"description": "What a beacon reported was taken; events that are rejected are not named"},
-            **_with_accepted({str(status): response for status, response in refusals(*kinds).items()}),
+            **_with_remarks({str(status): response for status, response in refusals(*kinds).items()}),
         },
     }
 
@@ -161,9 +161,11 @@ def _contents(schema: Document, example: object) -> Document:
     }
 
 
-def _with_accepted(responses: Document) -> Document:
-    """415 says which encodings are taken (RFC 9110, 15.5.16)."""
+def _with_remarks(responses: Document) -> Document:
+    """415 says which encodings are taken (RFC 9110, 15.5.16), 410 that it may come without a body."""
     responses[str(ENCODING_UNSUPPORTED.status)]["headers"] = {
         "Accept-Encoding": {"schema": {"type": "string", "const": TAKEN}}
     }
+    gone = responses[str(errors.PROBLEMS[SessionTerminated].status)]
+    gone["description"] += "; without a body: the session timed out and no place is left, start a new one silently"
     return responses

@@ -57,10 +57,12 @@ async def stop(request: Request) -> Response:
 async def _answer(request: Request, opened: Resources, came: Borne, sent: Sent) -> Response:
     grant = came.grant
     context = context_of(request, grant.session.profile_id)
-    taken, position = await _record(opened, came, context, sent)
+    taken, position, partly = await _record(opened, came, context, sent)
     renewal = await _renew(opened, grant, taken)
+    if partly is not None and renewal.held in (Held.TERMINATED, Held.GONE):
+        raise partly  # a 410 ends the player's reports, so first have all of this one
     headers = {POSITION_HEADER: str(position)} if position else None
-    if taken.is_partial and headers is not None:
+    if partly is not None and headers is not None:
         headers["Retry-After"] = str(opened.settings.retry_after_s)
     results = taken.results_after(renewal.before)
     await tell_of(opened, grant.session, renewal, context)
@@ -81,18 +83,20 @@ async def _renew(opened: Resources, grant: Grant, taken: Taken) -> Renewal:
     return await opened.leases.renew(grant, progress)
 
 
-async def _record(opened: Resources, came: Borne, context: Context, sent: Sent) -> tuple[Taken, Position | None]:
+async def _record(
+    opened: Resources, came: Borne, context: Context, sent: Sent
+) -> tuple[Taken, Position | None, PartlyPublished | None]:
     session = came.grant.session
     taken = take(*sent, session, context, received_at=opened.clock(), limits=opened.limits)
     if not taken.bodies:
-        return taken, None
+        return taken, None, None
     try:
-        return taken, await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies)
+        return taken, await opened.publisher.publish(PLAYBACK.name, session.profile_id, taken.bodies), None
     except PartlyPublished as partly:
         if came.is_beacon:
             raise
         taken.keep(partly.acknowledged)
-        return taken, partly.position
+        return taken, partly.position, partly
 
 
 ENDPOINTS = {"events": report, "stop": stop}

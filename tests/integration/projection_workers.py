@@ -1,7 +1,6 @@
 """Projection processes on real servers, events for them, and looks into what they made of them."""
 
 import asyncio
-import os
 import random
 import re
 import signal
@@ -18,32 +17,32 @@ from events import playback as p
 from events.envelope import Envelope, Event, encode
 from events.topics import PLAYBACK
 from infra.kafka import new_producer
-from infra.settings import Settings
+from infra.settings import Settings, environment_of_child
 from tests.builders import playback_started, reported, session
 
 PATIENCE_S = 60.0
 
 
-class Worker:
-    """A process of `playhead projections STORE`."""
+class PlayheadProcess:
+    """A process of `playhead`, with settings of its own."""
 
-    def __init__(self, store: str, live: Settings, directory: Path) -> None:
+    def __init__(self, arguments: tuple[str, ...], live: Settings, directory: Path, **told: object) -> None:
         self.port = free_port()
-        self._log = (directory / f"{store}-{self.port}.log").open("wb")
-        environment = {
-            **os.environ,
-            "PLAYHEAD_STATE_DIR": str(directory),
-            "PLAYHEAD_KAFKA_BOOTSTRAP": live.kafka_bootstrap,
-            "PLAYHEAD_POSTGRES_DSN": live.postgres_dsn,
-            "PLAYHEAD_CASSANDRA_HOST": live.cassandra_host,
-            "PLAYHEAD_CASSANDRA_PORT": str(live.cassandra_port),
-            "PLAYHEAD_REDIS_URL": live.redis_url,
-            "PLAYHEAD_PROBE_PORT": str(self.port),
-            "PLAYHEAD_OFFSETS_MIRROR_INTERVAL_S": "1",
-            "PLAYHEAD_STORE_RETRY_MAX_S": "0.5",
-        }
-        command = [sys.executable, "-m", "playhead", "projections", store]
-        self.process = subprocess.Popen(command, env=environment, stderr=self._log)
+        self._log = (directory / f"{'-'.join(arguments)}-{self.port}.log").open("wb")
+        environment = environment_of_child(
+            state_dir=directory,
+            kafka_bootstrap=live.kafka_bootstrap,
+            postgres_dsn=live.postgres_dsn,
+            cassandra_host=live.cassandra_host,
+            cassandra_port=live.cassandra_port,
+            redis_url=live.redis_url,
+            probe_port=self.port,
+            store_retry_max_s=0.5,
+            **told,
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "playhead", *arguments], env=environment, stderr=self._log
+        )
 
     def kill(self) -> None:
         """As a crash would."""
@@ -87,6 +86,13 @@ class Worker:
         samples = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(float(value) for found, value in samples if all(each in found for each in wanted))
+
+
+class Worker(PlayheadProcess):
+    """A process of `playhead projections STORE`."""
+
+    def __init__(self, store: str, live: Settings, directory: Path) -> None:
+        super().__init__(("projections", store), live, directory, offsets_mirror_interval_s=1)
 
 
 def free_port() -> int:

@@ -239,6 +239,21 @@ async def test_a_view_that_is_always_a_little_behind_is_judged_by_the_moment_tha
     assert here.expired_once() == {gone.session_id}
 
 
+async def test_what_came_after_the_moment_that_the_view_has_reached_may_not_be_missing(here: Installation) -> None:
+    plays, reaper = viewer(1), here.reaper()
+    other = msgspec.structs.replace(viewer(2), profile_id=plays.profile_id)  # the same partition
+    await here.live(reaper, 20, plays)
+    await here.live(reaper, 8)
+    here.report(other)
+    asked = dict(here.end)
+    await reaper.run_once()  # not applied yet: judged by this moment, later
+    here.now += 3 * MINUTE
+    here.report(plays)
+    here.next_offset = asked  # eleven minutes without an event of `plays`, as far as the view knows
+    await reaper.run_once()
+    assert here.expired() == []
+
+
 async def test_nobody_is_silent_who_could_not_be_heard(here: Installation) -> None:
     plays, reaper = viewer(), here.reaper()
     await here.live(reaper, 15, plays)

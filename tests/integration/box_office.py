@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
+import httpx
 import msgspec
 import pytest
 
@@ -26,11 +27,14 @@ from infra.access.permissions import Principal
 from infra.ids import new_id
 from infra.settings import Settings
 from tests.builders import envelope, movie_published
-from tests.commands.subscription.accounts import POLICY, T0, Step, lived
+from tests.commands.subscription.accounts import DAY, PAY, POLICY, STANDARD, T0, Step, lived, sign_up
 from tests.integration.catalog_views import CatalogViews, catalog_views
 from tests.integration.households import House, running_house
 from tests.integration.showing import HOME
 
+ACTIVE: Final[tuple[Step, ...]] = ((sign_up(), T0), (PAY, T0))
+"""The plan standard until FEB."""
+HOUR: Final = timedelta(hours=1)
 PRICE: Final = Money(399, "EUR")
 MICROSECOND: Final = timedelta(microseconds=1)
 PURCHASES: Final = purchase_decider(POLICY)
@@ -50,6 +54,18 @@ def window(
     return Availability(territories=(territory,), starts_at=starts_at, ends_at=ends_at, licence=licence)
 
 
+ANYTIME: Final = window()
+FREE: Final = window(licence=Licence.AVOD)
+RENTABLE: Final = window(licence=Licence.TVOD)
+SOLD: Final = window(licence=Licence.EST)
+
+
+def account(of: Principal) -> str:
+    """Whose profile it is."""
+    assert of.account_id is not None
+    return of.account_id
+
+
 def viewer(account_id: str | None = None, maturity_limit: int | None = None) -> Principal:
     """A profile of an account of its own, unless told."""
     account_id = account_id or new_id()
@@ -65,6 +81,11 @@ class BoxOffice:
     views: CatalogViews
     now: datetime = T0
     changes: dict[str, Any] = field(default_factory=dict)
+
+    def at_first(self) -> "BoxOffice":
+        """As every test finds it: a day after T0."""
+        self.now, self.changes = T0 + DAY, {}
+        return self
 
     def clock(self) -> datetime:
         return self.now
@@ -115,6 +136,20 @@ class BoxOffice:
             terms = Terms(Context(correlation_id=new_id(), principal="test"))
             await resources.handling.handle(command, decider=decider, target=target, terms=terms)
 
+    async def subscribes(self, someone: Principal) -> None:
+        """To the plan standard, now, in the log alone."""
+        started = replace(sign_up(), account_id=AccountId(account(someone)))
+        invoice_id = InvoiceId(f"account-{account(someone)}.1")
+        paid = c.RecordPaymentSucceeded(invoice_id=invoice_id, charge_id=new_id(), amount=STANDARD.prices[0].price)
+        await self.does(of_account(AccountId(account(someone))), started, paid)
+
+    async def purchases(self, someone: Principal, title_id: str, kind: PurchaseKind) -> str:
+        """A title, now, in the log alone; the purchase's id."""
+        purchase_id = new_id()
+        taken = starting(account(someone), title_id, purchase_id, kind)
+        await self.does(of_purchase(PurchaseId(purchase_id)), taken, paying(purchase_id))
+        return purchase_id
+
     async def projects(self, stream_id: str) -> None:
         """Apply a stream's events to the views."""
         rows = await self.views.pool.fetch(
@@ -140,6 +175,24 @@ class BoxOffice:
         with pytest.raises(refusal) as caught:
             await self.admits(title_id, by, **asked)
         return caught.value
+
+    async def plays_at(self, at: datetime, title_id: str, by: Principal) -> bool:
+        """Whether it would be granted then."""
+        self.now = at
+        try:
+            await self.admits(title_id, by)
+        except Refusal:
+            return False
+        return True
+
+    async def starts(self, title_id: str, by: Principal, **body: Any) -> httpx.Response:
+        """The reply to it over HTTP, now."""
+        device = {"device_id": "tv-1", "type": "tv"}
+        return await self.house.client.post(
+            "/v1/playback/sessions",
+            json={"title_id": title_id, "device": device, **body},
+            headers={"Authorization": f"Bearer {self.house.app.state.tokens.mint_access(by)}"},
+        )
 
 
 def starting(account_id: str, title_id: str, purchase_id: str, kind: PurchaseKind, **offer: Any) -> StartPurchase:

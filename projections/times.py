@@ -5,6 +5,7 @@ from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def microseconds(at: datetime) -> int:
@@ -14,7 +15,7 @@ def microseconds(at: datetime) -> int:
 
 def milliseconds(at: datetime) -> int:
     """Since 1970."""
-    return microseconds(at) // 1000
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def minute_of(at: datetime) -> datetime:

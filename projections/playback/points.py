@@ -13,6 +13,7 @@ from projections.times import milliseconds
 GRANTED_SEQ: Final = -1
 """Where PlaybackStarted stands among the reports, which count from 0."""
 
+MAY_END: Final = (Completed, Stopped, Failed)
 SAID: Final[Mapping[type[Report], str]] = {report: str(report.__struct_config__.tag) for report in EVENT_OF}
 OF_ITS_OWN: Final[Mapping[type[Report], tuple[str, ...]]] = {
     report: tuple(
@@ -23,22 +24,21 @@ OF_ITS_OWN: Final[Mapping[type[Report], tuple[str, ...]]] = {
     for report in EVENT_OF
 }
 """What a report says beyond what every report does, as far as measures need it."""
-MAY_END: Final = (Completed, Stopped, Failed)
 
 
 def numbered(event: PlaybackStarted | Reported[Any], at: datetime) -> tuple[int, Point]:
     """An event's seq and its point. `at`: when it happened, corrected."""
     if isinstance(event, PlaybackStarted):
         return GRANTED_SEQ, Point("granted", 0, event.start_position_ms)
-    report = event.report
+    report, kind = event.report, type(event.report)
     point = Point(
-        SAID[type(report)],
+        SAID[kind],
         milliseconds(report.at),
         report.position_ms,
         report.rate,
         report.bitrate_kbps,
         report.dropped_frames,
     )
-    if fields := OF_ITS_OWN[type(report)]:
+    if fields := OF_ITS_OWN[kind]:
         point = replace(point, **{field: getattr(report, field) for field in fields})
-    return report.seq, replace(point, time=at) if isinstance(report, MAY_END) else point
+    return report.seq, replace(point, time=at) if kind in MAY_END else point

@@ -62,7 +62,9 @@ class Table:
         """A row as its view knows it."""
         if not self._json:
             return self._make(*record)
-        values = (self._json[place](value) if place in self._json else value for place, value in enumerate(record))
+        values = list(record)
+        for place, decode in self._json.items():
+            values[place] = decode(values[place])
         return self._make(*values)
 
     def columns_of(self, rows: Sequence[msgspec.Struct]) -> list[Sequence[object]]:

@@ -37,7 +37,7 @@ select
             where e.partition = applied.partition and e.position > applied.position order by e.position limit $3
         ) as late
         where late.type = '{type_of(PurchaseGranted)}'
-          and convert_from(late.body, 'UTF8')::jsonb #>> '{{data,account_id}}' = $2
+          and position(convert_to('"' || $2 || '"', 'UTF8') in late.body) > 0  -- cheaper than to read it as JSON
     ) as granted
 """
 """The account's stream, the account, and how much of a partition is looked through. Positions are the log's."""
@@ -74,13 +74,15 @@ class Viewing:
         assert row is not None
         plan = await self._plan(stream_id, now) if row["is_behind"] else None
         granted = (REGISTRY.decode(body).data for body in row["granted"])
-        usable = [one for one in granted if isinstance(one, PurchaseGranted) and _is_usable(one, titles, now)]
+        mine = (one for one in granted if isinstance(one, PurchaseGranted) and one.account_id == account_id)
+        usable = [one for one in mine if _is_usable(one, titles, now)]
         return Held(plan, UsablePurchase(usable[0].purchase_id, usable[0].kind == "rental") if usable else None)
 
     async def _plan(self, stream_id: str, now: datetime) -> PlanLimits | None:
         state = await state_of(PostgresStreams(self._pool), stream_id, self._deciders.subscription)
-        has_plan = state.current is not None and has_access(state, now, self._deciders.policy)
-        return state.current.terms.limits if state.current is not None and has_plan else None
+        if state.current is None or not has_access(state, now, self._deciders.policy):
+            return None
+        return state.current.terms.limits
 
 
 def _is_usable(granted: PurchaseGranted, titles: frozenset[TitleId], now: datetime) -> bool:

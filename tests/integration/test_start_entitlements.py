@@ -225,6 +225,16 @@ async def test_what_was_just_bought_plays_while_the_view_is_late(office: BoxOffi
     await office.refuses(NotEntitled, await office.publishes(SOLD), buyer)
 
 
+async def test_what_the_log_adds_takes_nothing_of_what_the_view_has(office: BoxOffice) -> None:
+    title, buyer = await office.publishes(SOLD), viewer()
+    await office.subscribes(buyer)
+    await office.projects(of_account(AccountId(account(buyer))).stream_id)
+    await office.purchases(buyer, title, "purchase")
+    office.now = utc_now()
+    admission = await office.admits(title, buyer)
+    assert (admission.entitled_by, admission.max_streams) == ("purchase", STANDARD.limits.streams)
+
+
 async def test_the_log_is_not_asked_again_for_what_the_view_has_applied(office: BoxOffice, postgres: Pool) -> None:
     title, someone = await office.publishes(ANYTIME), viewer()
     office.now = utc_now()

@@ -25,6 +25,7 @@ from events.playback import EntitledBy, TitleSnapshot
 from events.subscription import Resolution
 from events.types import AccountId, PurchaseId, TitleId
 from infra.access.permissions import Principal
+from infra.entitlement import Held
 from infra.settings import Settings
 
 AHEAD_OF_VIEWS = Counter("playhead_admissions_ahead_of_views_total", "Starts granted by what no view had applied yet")
@@ -153,7 +154,8 @@ async def _entitled(opened: Resources, facts: Facts, account_id: AccountId) -> t
         return facts, entitled
     title = facts.title
     titles = {title.title_id} if title.series_id is None else {title.title_id, TitleId(title.series_id)}
-    newer = replace(facts, held=await opened.not_yet_seen(account_id, frozenset(titles)))
+    seen, late = facts.held, await opened.not_yet_seen(account_id, frozenset(titles))
+    newer = replace(facts, held=Held(late.plan or seen.plan, late.purchase or seen.purchase))
     if entitled := entitlement_of(newer, subscription_required=required):
         AHEAD_OF_VIEWS.inc()
         return newer, entitled

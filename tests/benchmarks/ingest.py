@@ -1,9 +1,11 @@
 """Ingest: the CPU that the commands process takes for a report, against a bare handler that does the same produce."""
 
 from datetime import timedelta
+from itertools import count
 from typing import NamedTuple
 
 from infra.clock import utc_now
+from infra.ids import new_uuid
 from tests.benchmarks import players
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.children import Child, playhead, running
@@ -24,6 +26,9 @@ class Kind(NamedTuple):
 SESSIONS = 500
 CONNECTIONS = 32
 ROUNDS = 5
+FIRST_SESSION = new_uuid().int >> 64
+SEQS = count(step=100)
+"""Sessions of this run, and seqs of each round: nothing is a duplicate."""
 PLAN = (
     (Kind(1), 3_000, 2.0),
     (Kind(5), 2_000, 1.5),
@@ -55,9 +60,9 @@ async def _compare(bench: Bench, ours: Child, bare: Child, kind: Kind, count: in
 
 
 async def _cpu_us(bench: Bench, server: Child, kind: Kind, count: int) -> float:
-    sessions = [players.session(number) for number in range(SESSIONS)]
+    sessions = [players.session(FIRST_SESSION + number) for number in range(SESSIONS)]
     tokens = players.tokens_of(bench.settings, sessions, utc_now() + timedelta(hours=1))
-    requests = players.reports(sessions, tokens, kind.size, count, utc_now(), is_gzip=kind.is_gzip)
+    requests = players.reports(sessions, tokens, kind.size, count, utc_now(), is_gzip=kind.is_gzip, since=next(SEQS))
     with bench.stage(f"ingest: {count} times a {kind} to {server.name}", count) as advance:
         async with connections(server.port, CONNECTIONS) as made:
             before_s = server.cpu_s()

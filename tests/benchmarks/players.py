@@ -61,12 +61,19 @@ def report_request(
 
 
 def reports(
-    sessions: list[SessionSnapshot], tokens: list[str], size: int, count: int, now: datetime, *, is_gzip: bool = False
+    sessions: list[SessionSnapshot],
+    tokens: list[str],
+    size: int,
+    count: int,
+    now: datetime,
+    *,
+    is_gzip: bool = False,
+    since: int = 0,
 ) -> list[bytes]:
-    """Reports of `size` heartbeats from all sessions in turn."""
+    """Reports of `size` heartbeats from all sessions in turn, `since` a seq."""
     requests = []
     for number in range(count):
-        who, first = number % len(sessions), number // len(sessions) * size
+        who, first = number % len(sessions), since + number // len(sessions) * size
         events = [heartbeat(first + n, now - timedelta(seconds=size - n)) for n in range(size)]
         requests.append(report_request(sessions[who], tokens[who], events, now, is_gzip=is_gzip))
     return requests

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CODE   := commands events projections query_api schemas infra playhead tests
 .DEFAULT_GOAL := check
-.PHONY: audit sbom check test demo bench up down status logs setup lock schemas format help clean
+.PHONY: audit browser sbom check test demo bench up down status logs setup lock schemas format help clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,8 +28,11 @@ check: $(STAMP) ## format, lint, types, layers, schemas and logic tests, in seco
 	@$(BIN)/playhead schemas --check
 	@$(BIN)/pytest -m "not integration"
 
-test: check ## everything in check, then integration and end-to-end tests on real servers
+test: check browser ## everything in check, then integration and end-to-end tests on real servers
 	@$(BIN)/pytest -m integration
+
+browser: $(STAMP) ## bring what tests in a browser need: Chromium and players from npm (without, they are skipped)
+	@$(BIN)/python -m tests.browser.install
 
 demo: $(STAMP) ## one evening of simulated viewers, end to end (DEMO_SECONDS=30, KEEP=1, KILL=postgres)
 	@$(BIN)/playhead demo --seconds $(or $(DEMO_SECONDS),30) $(if $(KEEP),--keep) $(if $(KILL),--kill $(KILL))

@@ -192,7 +192,8 @@ def _processes(settings: Settings) -> Iterator[Process]:
     provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
     behind = {"trusted_proxies": PROXIES}  # the demo stands in front of both, and says whom it speaks for
     prompt = {"mail_poll_interval_s": 0.1}
-    viewing = {"default_territory": TERRITORY, "heartbeat_interval_s": 1}  # an evening is short, and so are its leases
+    # An evening is short, and so are its leases.
+    viewing: dict[str, float | str] = {"default_territory": TERRITORY, "heartbeat_interval_s": 1}
     yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt, **viewing)
     yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
     yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])

@@ -3,7 +3,7 @@ time that the test moves.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -185,14 +185,15 @@ class BoxOffice:
             return False
         return True
 
-    async def starts(self, title_id: str, by: Principal, **body: Any) -> httpx.Response:
-        """The reply to it over HTTP, now."""
+    async def starts(self, title_id: str, by: Principal, *, at: str = "", **body: Any) -> httpx.Response:
+        """The reply to it over HTTP, now; `at`: of another process, by its URL."""
         device = {"device_id": "tv-1", "type": "tv"}
-        return await self.house.client.post(
-            "/v1/playback/sessions",
-            json={"title_id": title_id, "device": device, **body},
-            headers={"Authorization": f"Bearer {self.house.app.state.tokens.mint_access(by)}"},
-        )
+        async with httpx.AsyncClient(base_url=at) if at else nullcontext(self.house.client) as client:
+            return await client.post(
+                "/v1/playback/sessions",
+                json={"title_id": title_id, "device": device, **body},
+                headers={"Authorization": f"Bearer {self.house.app.state.tokens.mint_access(by)}"},
+            )
 
 
 def starting(account_id: str, title_id: str, purchase_id: str, kind: PurchaseKind, **offer: Any) -> StartPurchase:

@@ -1,10 +1,16 @@
 """What was rented or bought lets its account start it, and a rental begins with its first play; on real servers."""
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from commands.dependencies import OnFirstPlay
@@ -18,7 +24,7 @@ from events.subscription import RentalStarted
 from events.types import InvoiceId, PurchaseId
 from infra.access.permissions import Principal
 from infra.ids import new_id
-from infra.settings import Settings
+from infra.settings import Settings, environment_of_child
 from tests.builders import episode_published, series_published
 from tests.commands.subscription.accounts import DAY, FEB, T0
 from tests.integration.box_office import (
@@ -36,6 +42,8 @@ from tests.integration.box_office import (
     viewer,
 )
 from tests.integration.households import problem
+from tests.integration.projection_workers import eventually, free_port
+from tests.integration.showing import HOME
 
 pytestmark = pytest.mark.integration
 
@@ -217,6 +225,70 @@ async def test_killed_after_the_rental_began_the_repeat_goes_on_in_the_same_hour
     assert (await office.starts(title, renter, session_id=session_id)).status_code == 201
     await office.projects(of_purchase(PurchaseId(rental)).stream_id)
     assert await first_plays(office, rental) == 1
+
+
+async def test_a_process_killed_while_it_begins_a_rental_leaves_no_token_and_the_repeat_begins_it(
+    live: Settings, office: BoxOffice, rented: tuple[str, Principal, str], tmp_path: Path
+) -> None:
+    title, renter, rental = rented
+    session_id = str(uuid4())
+    process = CommandsProcess(live, tmp_path)
+    try:
+        await eventually(process.is_ready)
+        async with office.views.pool.acquire() as holding, holding.transaction():
+            await holding.execute("select from partition_head for update")  # nothing can be appended to the log
+            asked = asyncio.create_task(office.starts(title, renter, at=process.url, session_id=session_id))
+            await eventually(partial(_waits_for_the_log, office))
+            process.kill()
+            with pytest.raises(httpx.TransportError):
+                await asked
+    finally:
+        process.kill()
+    assert await first_plays(office, rental) == 0
+    assert (await office.starts(title, renter, session_id=session_id)).status_code == 201  # another process
+    assert await first_plays(office, rental) == 1
+
+
+async def _waits_for_the_log(office: BoxOffice) -> bool:
+    waiting: bool = await office.views.pool.fetchval(
+        """select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+               and query like '%append_%')"""
+    )
+    return waiting
+
+
+class CommandsProcess:
+    """`playhead commands`, killed as a crash would."""
+
+    def __init__(self, live: Settings, directory: Path) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        environment = environment_of_child(
+            state_dir=directory,
+            keys_dir=live.keys_path,
+            kafka_bootstrap=live.kafka_bootstrap,
+            postgres_dsn=live.postgres_dsn,
+            redis_url=live.redis_url,
+            commands_port=port,
+            default_territory=HOME,
+        )
+        with (directory / f"commands-{port}.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "playhead", "commands"], env=environment, stderr=log
+            )
+
+    async def is_ready(self) -> bool:
+        """Whether its probe says so."""
+        try:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"{self.url}/ready")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.wait()
 
 
 async def test_a_rental_that_was_refunded_a_moment_ago_is_not_begun(

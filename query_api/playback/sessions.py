@@ -52,7 +52,7 @@ EXAMPLE: Final = {
     "state": "terminated",
     "started_at": "2026-01-01T20:05:30Z",
     "last_at": "2026-01-01T20:15:42Z",
-    "last_recorded_at": "2026-01-01T20:15:42.080Z",
+    "last_recorded_at": "2026-01-01T20:15:42Z",
     "last_seq": 62,
     "position_ms": 600_000,
     "event_count": 63,

@@ -44,6 +44,10 @@ class Container(Protocol):
 
     def start(self) -> None: ...
 
+    def pause(self) -> None: ...
+
+    def unpause(self) -> None: ...
+
 
 class ContainerServers:
     """Servers in containers on fixed ports, so that one which was stopped comes back at the same endpoint.
@@ -83,6 +87,12 @@ class ContainerServers:
     def start(self, name: str) -> None:
         self._wrapped(name).start()
         self._await(name)
+
+    def pause(self, name: str) -> None:
+        self._wrapped(name).pause()
+
+    def resume(self, name: str) -> None:
+        self._wrapped(name).unpause()
 
     def erase(self) -> None:
         """Remove the containers."""

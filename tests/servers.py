@@ -45,6 +45,12 @@ class Servers(Protocol):
     def start(self, name: str) -> None:
         """Start one server again, at the same endpoint, and wait until it serves."""
 
+    def pause(self, name: str) -> None:
+        """Have one server stand still: it takes connections, and answers nothing."""
+
+    def resume(self, name: str) -> None:
+        """Have it go on."""
+
 
 class GivenServers:
     """Servers that someone else runs; they are not ours to break, so tests that would are skipped."""
@@ -66,6 +72,8 @@ class GivenServers:
 
     kill = stop
     start = stop
+    pause = stop
+    resume = stop
 
 
 class NativeServers:
@@ -87,6 +95,17 @@ class NativeServers:
 
     def start(self, name: str) -> None:
         self._local.start(name)
+
+    def pause(self, name: str) -> None:
+        os.kill(self._pid_of(name), signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        os.kill(self._pid_of(name), signal.SIGCONT)
+
+    def _pid_of(self, name: str) -> int:
+        [pid] = [server.pid for server in self._local.status() if server.name == name]
+        assert pid is not None
+        return pid
 
     def erase(self) -> None:
         """End the servers and remove what they wrote; a fork of the test process leaves them alone."""

@@ -24,17 +24,19 @@ def wrong_summaries(server: Server) -> list[str]:
     """What the summaries say otherwise than the oracle."""
     rows = server.session_rows()
     assert rows.keys() == server.heard.keys()
-    return [
-        f"{session_id}: {name} is {said!r}, and in truth {true!r}"
-        for session_id, heard in server.heard.items()
-        for name, said, true in _differences(rows[session_id], heard)
-    ]
+    return [each for session_id, heard in server.heard.items() for each in different(rows[session_id], heard)]
 
 
-def _differences(row: Any, heard: Heard) -> list[tuple[str, Any, Any]]:
+def different(row: Any, heard: Heard) -> list[str]:
+    """What one summary says otherwise than the oracle."""
     said, true = summary_of_row(row), summary_of(heard)
     pairs = [(field.name, getattr(said, field.name), getattr(true, field.name)) for field in fields(Summary)]
-    return [pair for pair in pairs if not _same(*pair)]
+    session_id = heard.sitting.session.session_id
+    return [
+        f"{session_id}: {name} is {is_!r}, and in truth {must!r}"
+        for name, is_, must in pairs
+        if not _same(name, is_, must)
+    ]
 
 
 def _same(name: str, said: Any, true: Any) -> bool:

@@ -3,22 +3,18 @@
 from datetime import timedelta
 from random import Random
 
-from projections.playback.playback_sessions import PlaybackSessions
 from tests.players.evening import DAY_S, TITLES, Device, Evening
 
 
-def throw(dice: Random, *, steps: int) -> Evening:
-    """An evening after so many steps, nothing projected."""
-    evening = Evening([timedelta(seconds=dice.randint(-DAY_S, DAY_S)) for _ in range(4)], PlaybackSessions())
-    for _ in range(steps):
-        step(evening, dice)
-    return evening
+def clocks(dice: Random) -> list[timedelta]:
+    """How wrong the clocks of four devices are."""
+    return [timedelta(seconds=dice.randint(-DAY_S, DAY_S)) for _ in range(4)]
 
 
-def step(evening: Evening, dice: Random) -> None:
+def throw(evening: Evening, dice: Random) -> None:
     """Something happens."""
     on = dice.choice(evening.devices)
-    match dice.choices(("use", "send", "arrive", "lose", "break"), (12, 4, 6, 1, 1))[0]:
+    match dice.choices(("use", "send", "arrive", "lose", "break"), (10, 6, 9, 1, 1))[0]:
         case "use":
             evening.pass_time(dice.choice((40, 400, 1_000, 4_960, 10_000, 30_000)))
             use(evening, on, dice)

@@ -5,15 +5,15 @@ Whoever drives it (hypothesis, or dice) says what happens; nothing is drawn here
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import NAMESPACE_URL, uuid5
 
 from events.playback import TitleSnapshot
-from events.types import AccountId, ProfileId
-from projections.stores.memory import AnyView
-from tests.builders import MINUTE_MS, device, episode, movie, session
+from events.types import AccountId, ProfileId, SessionId
+from tests.builders import EVENING, MINUTE_MS, device, episode, movie, session
 from tests.players.network import Network, Parcel
-from tests.players.player import Sitting, true_time
+from tests.players.player import Sitting
 from tests.players.server import Server
 
 TITLES: Final[tuple[TitleSnapshot, ...]] = (
@@ -23,16 +23,17 @@ TITLES: Final[tuple[TitleSnapshot, ...]] = (
 )
 DAY_S: Final = 86_400
 BEATS_MS: Final = (10_000, 10_000, 1_000, 30_000)
-"""How often the players of each device say that they are there."""
+"""Of each device, unless told."""
 
 
 @dataclass
 class Device:
-    """A device of a viewer. `clock_error`: its clock minus ours. `sittings`: its sessions, the newest last. `broken`:
-    its app crashed and was not opened again."""
+    """A device of a viewer. `clock_error`: its clock minus ours. `beat_ms`: how often its players say that they are
+    there. `sittings`: its sessions, the newest last. `broken`: its app crashed and was not opened again."""
 
     number: int
     clock_error: timedelta
+    beat_ms: int
     sittings: list[Sitting] = field(default_factory=list)
     broken: bool = False
 
@@ -48,13 +49,24 @@ class Device:
 
 
 class Evening:
-    """The world, its players, the network and the server, at one moment of true time."""
+    """The world, its players, the network and the server, at one moment of true time. `name`: no two evenings at one
+    server have the same. `began`: when its time was 0."""
 
-    def __init__(self, clock_errors: Sequence[timedelta], sessions: AnyView) -> None:
+    def __init__(
+        self,
+        clock_errors: Sequence[timedelta],
+        server: Server,
+        *,
+        name: str = "evening",
+        began: datetime = EVENING,
+        beats_ms: Sequence[int] = BEATS_MS,
+    ) -> None:
+        self.name = name
+        self.began = began
         self.now_ms = 0
-        self.devices = [Device(number, error) for number, error in enumerate(clock_errors)]
+        self.devices = [Device(number, error, beats_ms[number]) for number, error in enumerate(clock_errors)]
         self.network = Network()
-        self.server = Server(sessions)
+        self.server = server
 
     @property
     def sittings(self) -> list[Sitting]:
@@ -72,17 +84,17 @@ class Evening:
         on.broken = False
         if on.sitting is not None and not on.sitting.over:
             on.sitting.act("leave", 0)
-        number = len(on.sittings)
+        session_id = SessionId(str(uuid5(NAMESPACE_URL, f"{self.name}/{on.number}/{len(on.sittings)}")))
         snapshot = session(
-            f"session-{on.number}-{number}",
-            account_id=AccountId("account-1"),
-            profile_id=ProfileId(f"profile-{on.viewer}"),
-            started_at=true_time(self.now_ms),
+            session_id,
+            account_id=AccountId(f"account-{self.name}"),
+            profile_id=ProfileId(f"profile-{self.name}-{on.viewer}"),
+            started_at=self.began + timedelta(milliseconds=self.now_ms),
             title=title,
             device=device(f"device-{on.number}"),
         )
         sitting = Sitting.begin(snapshot, self.now_ms, from_ms, on.clock_error)
-        sitting.beat_ms = BEATS_MS[on.number % len(BEATS_MS)]
+        sitting.beat_ms = on.beat_ms
         on.sittings.append(sitting)
         self.server.start(sitting, from_ms)
 

@@ -14,6 +14,7 @@ from projections.stores.memory import AnyView
 from tests.players.comparing import flipped_back, invented_bookmarks, wrong_histories, wrong_summaries
 from tests.players.evening import DAY_S, TITLES, Evening
 from tests.players.oracle import is_whole
+from tests.players.server import Server
 
 WINDOW: Final = 10_000
 """More than an evening's session has events, so that no hole is given up."""
@@ -48,7 +49,7 @@ class Players(RuleBasedStateMachine):
 
     @initialize(errors_s=st.tuples(CLOCK_ERROR, CLOCK_ERROR, CLOCK_ERROR, CLOCK_ERROR))
     def set_the_clocks(self, errors_s: tuple[int, int, int, int]) -> None:
-        self.evening = Evening([timedelta(seconds=error_s) for error_s in errors_s], self._view())
+        self.evening = Evening([timedelta(seconds=error_s) for error_s in errors_s], Server(self._view()))
 
     @rule(on=DEVICES, number=NUMBERS, ms=STEPS_MS)
     def use_a_device(self, on: int, number: int, ms: int) -> None:

@@ -36,19 +36,16 @@ class Told:
         return self.type in ("completed", "stopped") or bool(self.facts.get("fatal"))
 
 
-def true_time(now_ms: int) -> datetime:
-    """A moment of the world by a clock that is right."""
-    return EVENING + timedelta(milliseconds=now_ms)
-
-
 @dataclass
 class Sitting:
-    """One session on one device. `queue`: what nobody has acknowledged; `sent`: the highest seq that was ever sent."""
+    """One session on one device. `world_began`: when the world's time was 0, by a clock that is right. `queue`: what
+    nobody has acknowledged; `sent`: the highest seq that was ever sent."""
 
     session: SessionSnapshot
     screen: Screening
     clock_error: timedelta
     from_ms: int = 0
+    world_began: datetime = EVENING
     told: list[Told] = field(default_factory=list)
     queue: list[Told] = field(default_factory=list)
     sent: int = -1
@@ -58,9 +55,14 @@ class Sitting:
 
     @classmethod
     def begin(cls, session: SessionSnapshot, now_ms: int, from_ms: int, clock_error: timedelta) -> "Sitting":
-        """From the viewer's wish to play."""
+        """From the viewer's wish to play, which is granted at once."""
         screen = Screening(session.title.duration_ms, now_ms, from_ms)
-        return cls(session, screen, clock_error, from_ms, beat_at_ms=now_ms)
+        world_began = session.started_at - timedelta(milliseconds=now_ms)
+        return cls(session, screen, clock_error, from_ms, world_began, beat_at_ms=now_ms)
+
+    def when(self, now_ms: int) -> datetime:
+        """A moment of the world by a clock that is right."""
+        return self.world_began + timedelta(milliseconds=now_ms)
 
     @property
     def over(self) -> bool:
@@ -102,12 +104,12 @@ class Sitting:
 
     def report(self, events: list[Told], now_ms: int) -> bytes:
         """A report's body; `sent_at` is fresh."""
-        sent_at = true_time(now_ms) + self.clock_error
+        sent_at = self.when(now_ms) + self.clock_error
         return msgspec.json.encode({"sent_at": sent_at, "events": [self.wire(each) for each in events]})
 
     def wire(self, told: Told) -> dict[str, object]:
         """An event as it is sent."""
-        at = true_time(told.at_ms) + self.clock_error
+        at = self.when(told.at_ms) + self.clock_error
         return {"seq": told.seq, "type": told.type, "at": at, "position_ms": told.position_ms, **told.facts}
 
     def acknowledged(self, seqs: set[int]) -> None:

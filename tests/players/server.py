@@ -17,7 +17,7 @@ from projections.playback.watch_history import WatchHistory
 from projections.slabs import Checkpoint
 from projections.stores.memory import AnyView, MemoryStore
 from tests.players.network import Parcel
-from tests.players.player import Sitting, true_time
+from tests.players.player import Sitting
 from tests.projections.folds import PLAYBACK_0, FakeLetters, FakeRecord, slab
 
 SETTINGS: Final = Settings()
@@ -63,7 +63,7 @@ class Server:
 
     def arrive(self, parcel: Parcel, now_ms: int) -> set[int]:
         """A report arrives; the seqs that it acknowledges."""
-        sitting, received_at = parcel.sitting, true_time(now_ms)
+        sitting, received_at = parcel.sitting, parcel.sitting.when(now_ms)
         sent_at, events = read(parcel.body, LIMITS)
         taken = take(sent_at, events, sitting.session, FOR, received_at=received_at, limits=LIMITS)
         assert all(result.status is Status.OK for result in taken.results), taken.results
@@ -73,7 +73,7 @@ class Server:
 
     def close(self, sitting: Sitting, how: str, now_ms: int) -> None:
         """End a session from outside its player: "expired" or "terminated"."""
-        heard, at = self.heard[sitting.session.session_id], true_time(now_ms)
+        heard, at = self.heard[sitting.session.session_id], sitting.when(now_ms)
         event: Event = PlaybackSessionExpired(session=sitting.session, reason="silent", position_ms=0)
         if how == "terminated":
             event = PlaybackSessionTerminated(session=sitting.session, reason="remote", by=TerminatedBy())
@@ -103,7 +103,7 @@ class Server:
         """Remember what reached us: a corrected time is the true one, and as late as the report was under way."""
         heard = self.heard[parcel.sitting.session.session_id]
         for seq in parcel.seqs:
-            at = true_time(parcel.sitting.told[seq].at_ms) + late
+            at = parcel.sitting.when(parcel.sitting.told[seq].at_ms) + late
             heard.known.setdefault(seq, at)
             heard.times.setdefault(seq, set()).add(at)
 

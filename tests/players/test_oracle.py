@@ -7,16 +7,17 @@ from random import Random
 import pytest
 
 from projections.playback.playback_sessions import PlaybackSessions
-from tests.players.dice import throw
+from tests.players.dice import clocks, throw
 from tests.players.evening import TITLES, Evening
 from tests.players.oracle import is_whole, summary_of, truth
-from tests.players.player import Sitting, true_time
+from tests.players.player import Sitting
 from tests.players.reading import reading
+from tests.players.server import Server
 from tests.players.summary import Summary
 
 
 def evening(*, clock_error: timedelta = timedelta(0)) -> Evening:
-    return Evening([clock_error], PlaybackSessions())
+    return Evening([clock_error], Server(PlaybackSessions()))
 
 
 def act(on: Evening, *acts: tuple[int, str, int]) -> Sitting:
@@ -27,6 +28,13 @@ def act(on: Evening, *acts: tuple[int, str, int]) -> Sitting:
         on.pass_time(after_ms)
         sitting.act(name, number)
     return sitting
+
+
+def some_evening(dice: Random) -> Evening:
+    one = Evening(clocks(dice), Server(PlaybackSessions()))
+    for _ in range(200):
+        throw(one, dice)
+    return one
 
 
 def told(on: Evening) -> Summary:
@@ -58,11 +66,11 @@ def test_an_evening_reckoned_by_hand() -> None:
     assert told(one) == Summary(
         state="ended",
         exit_reason="stopped",
-        ended_at=true_time(144_000),
+        ended_at=sitting.when(144_000),
         exited_before_video=False,
         event_count=1 + len(sitting.told),
         position_ms=620_000,
-        last_at=true_time(144_000),
+        last_at=sitting.when(144_000),
         watched=((0, 40_000), (600_000, 620_000)),
         watched_ms=60_000,
         completion=60_000 / 1_200_000,
@@ -103,7 +111,7 @@ def test_what_is_watched_twice_counts_once_and_twice_as_fast_takes_half_the_time
 
 @pytest.mark.parametrize("seed", range(40))
 def test_the_rules_come_to_the_truth_where_nothing_is_missing(seed: int) -> None:
-    one = throw(Random(seed), steps=200)
+    one = some_evening(Random(seed))
     one.deliver_all()
     whole = [heard for heard in one.server.heard.values() if is_whole(heard)]
     assert len(whole) > 1

@@ -35,10 +35,10 @@ def test_the_views_hold_the_truth_whatever_players_and_networks_do(pytestconfig:
     Players.met.clear()
     explores = pytestconfig.getoption("--hypothesis-seed") is not None
     phases = (Phase.generate, Phase.shrink) if explores else (Phase.generate,)  # shrinking takes minutes
-    evenings = settings(EVENING, max_examples=140, derandomize=not explores, phases=phases)
+    evenings = settings(EVENING, max_examples=100, derandomize=not explores, phases=phases)
     run_state_machine_as_test(Players, settings=evenings)
     assert Players.steps >= STEPS
-    assert {what: Players.met[what] for what, least in MET.items() if Players.met[what] < least} == {}
+    assert explores or {what: Players.met[what] for what, least in MET.items() if Players.met[what] < least} == {}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)

@@ -117,7 +117,7 @@ def _pass(now: Measures, passed_ms: int, moved_ms: int) -> None:
 
 
 def _watch(now: Measures, passed_ms: int, moved_ms: int, *, jumped: bool) -> None:
-    playing_ms = min(passed_ms, moved_ms if now.rate == 1 else round(moved_ms / now.rate))
+    playing_ms = passed_ms if moved_ms >= passed_ms * now.rate else round(moved_ms / now.rate)
     now.playing_ms += playing_ms
     if now.bitrate_kbps is not None:
         now.bits += now.bitrate_kbps * playing_ms

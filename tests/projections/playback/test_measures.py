@@ -52,6 +52,11 @@ def test_a_rate_holds_from_the_event_that_says_it() -> None:
     assert (row.watched_ms, row.playing_ms) == (20_000, 30_000)
 
 
+def test_a_rate_of_next_to_nothing_plays_for_as_long_as_passed() -> None:
+    row = summary(told(p.Started, 0, 0, rate=5e-324), told(p.Heartbeat, 10, 10))
+    assert (row.watched_ms, row.playing_ms) == (10_000, 10_000)
+
+
 @pytest.mark.parametrize(("moved_s", "watched_ms"), [(21, 21_000), (21.001, 0)])
 def test_a_playhead_that_comes_further_than_players_play_has_jumped(moved_s: float, watched_ms: int) -> None:
     row = summary(STARTED, told(p.Heartbeat, 10, moved_s))

@@ -1,6 +1,7 @@
 """Runs a view's fold over records: the only place that catches whatever a fold raises."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import msgspec
@@ -67,7 +68,7 @@ def fold_series(view: SeriesView[R], taken: Iterable[Taken]) -> Folded[list[Stam
     """The rows of a time series, those left out that a later one of the same key writes over wholly."""
     rows: dict[object, list[Stamped[R]]] = {}
     failed: list[Failure] = []
-    key_fields = (*view.bucket, *view.key)
+    key_of = attrgetter(*view.bucket, *view.key)
     for one in taken:
         try:
             produced = list(view.project(one.recorded))
@@ -75,7 +76,7 @@ def fold_series(view: SeriesView[R], taken: Iterable[Taken]) -> Folded[list[Stam
             failed.append((one, repr(error)))
             continue
         for stamped in produced:
-            key = tuple(getattr(stamped.row, field) for field in key_fields)
+            key = key_of(stamped.row)
             rows[key] = _settled(rows.get(key), stamped)
     return Folded([stamped for of_key in rows.values() for stamped in of_key], failed)
 
@@ -84,6 +85,8 @@ def _settled(held: list[Stamped[R]] | None, newer: Stamped[R]) -> list[Stamped[R
     """The writes to one key that matter: those that no higher timestamp writes over in every column."""
     if held is None:
         return [newer]
+    if newer in held:  # the same again, as every heartbeat of a minute is to some views
+        return held
     kept = [one for one in held if not _covers(newer, one)]
     return kept if any(_covers(one, newer) for one in kept) else [*kept, newer]
 

@@ -11,6 +11,7 @@ from events.envelope import Event, Recorded
 from events.topics import Topic
 
 R = TypeVar("R", bound=msgspec.Struct)
+S = TypeVar("S", bound=msgspec.Struct)
 K = TypeVar("K", bound=Hashable)
 
 
@@ -43,6 +44,26 @@ class ListView(KeyedView[R, str], Generic[R]):
     """
 
     item: type[msgspec.Struct]
+
+
+class AggregateView(View[R], Generic[R, S]):
+    """A view of a view in the same store: its rows add up what the rows of `source` contribute, and are written in the
+    transaction that writes those. It takes no events itself.
+
+    `row`: a struct whose first field is its key, made of what it adds up by. `sums`: the fields that are added up, each
+    an int or a tuple of ints of one length; `maxima`: tuples of ints of which the largest stay (a HyperLogLog's
+    registers); every other field follows from the key.
+    """
+
+    source: type[KeyedView[S, str]]
+    sums: tuple[str, ...]
+    maxima: tuple[str, ...] = ()
+    topics = ()
+    events = ()
+
+    @abstractmethod
+    def contributions(self, row: S) -> Iterable[R]:
+        """What a row of the source gives: at most one row for each key."""
 
 
 class Shelf(NamedTuple):

@@ -13,7 +13,7 @@ from events.envelope import Event, Recorded
 from events.playback import PlaybackCompleted, PlaybackFailed, PlaybackStopped, Reported, ReportedEvent
 from events.registry import members
 from events.topics import PLAYBACK
-from projections.times import hour_of, microseconds, minute_of
+from projections.times import microseconds, minute_of
 from projections.views import SeriesView, Stamped
 
 SHARDS: Final = 16
@@ -50,7 +50,8 @@ class TitleViewers(SeriesView[TitleViewer]):
             return []
         session_id = event.session.session_id
         minute = minute_of(at)
-        row = TitleViewer(event.session.title.title_id, hour_of(at), shard_of(session_id), minute, session_id)
+        hour, shard = minute.replace(minute=0), shard_of(session_id)
+        row = TitleViewer(event.session.title.title_id, hour, shard, minute, session_id)
         return [Stamped(row, microseconds(minute))]  # the same for all: of two that meet, one write is left
 
 

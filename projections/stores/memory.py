@@ -6,13 +6,14 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+from projections.aggregating import is_empty, net_changes, plus
 from projections.errors import StoreEmptied
 from projections.folding import Keyed, fold_series
 from projections.slabs import Checkpoint, Partition, Taken
 from projections.store import Checkpoints, Ready
-from projections.views import KeyedView, SeriesView, Stamped
+from projections.views import AggregateView, KeyedView, SeriesView, Stamped
 
-AnyView = KeyedView[Any, Any] | SeriesView[Any]
+AnyView = KeyedView[Any, Any] | SeriesView[Any] | AggregateView[Any, Any]
 
 
 class MemoryStore:
@@ -20,7 +21,8 @@ class MemoryStore:
 
     name = "memory"
 
-    def __init__(self) -> None:
+    def __init__(self, aggregates: Sequence[AggregateView[Any, Any]] = ()) -> None:
+        self._aggregates = aggregates
         self.rows: dict[str, dict[Any, Any]] = {}
         self.held: dict[Partition, Checkpoint] = {}
         self.rounds = 0
@@ -53,11 +55,21 @@ class MemoryStore:
     async def save(self, view: KeyedView[Any, Any], changed: Mapping[Any, tuple[Any, int]]) -> int:
         """Write rows; None removes one."""
         table = self.rows.setdefault(view.name, {})
+        for aggregate in self._aggregates:
+            if isinstance(view, aggregate.source):
+                self._add_up(aggregate, net_changes(aggregate, table, changed))
         for key, (row, _) in changed.items():
             table[key] = row
             if row is None:
                 del table[key]
         return len(changed)
+
+    def _add_up(self, view: AggregateView[Any, Any], net: Mapping[str, Any]) -> None:
+        table = self.rows.setdefault(view.name, {})
+        for key, gain in net.items():
+            table[key] = plus(view, table.get(key), gain)
+            if is_empty(view, table[key]):
+                del table[key]
 
     async def append(self, view: SeriesView[Any], rows: Sequence[Stamped[Any]]) -> int:
         """Write cells, each unless it holds a higher timestamp."""
@@ -90,6 +102,7 @@ class MemoryRound:
             keyed = Keyed(view, taken)
             folded = keyed.fold(self._store.rows.get(view.name, {}))
             return Ready(folded.failed, partial(self._store.save, view, folded.rows))
+        assert isinstance(view, SeriesView), "aggregates take no events"
         series = fold_series(view, taken)
         return Ready(series.failed, partial(self._store.append, view, series.rows))
 

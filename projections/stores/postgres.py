@@ -12,14 +12,15 @@ import msgspec
 
 from infra.postgres import Connection, Pool, Role, connect_pool
 from infra.settings import Settings
+from projections.aggregating import emptied, is_empty, net_changes, plus
 from projections.errors import RecordRefused, StoreEmptied, StoreUnavailable
 from projections.folding import Keyed
 from projections.slabs import Checkpoint, Partition, Taken
 from projections.store import Checkpoints, Ready
 from projections.stores.tables import Table
-from projections.views import KeyedView
+from projections.views import AggregateView, KeyedView
 
-PostgresView = KeyedView[Any, str]
+PostgresView = KeyedView[Any, str] | AggregateView[Any, Any]
 
 _UNAVAILABLE: Final = (
     OSError,
@@ -80,6 +81,7 @@ class PostgresStore:
     def __init__(self, settings: Settings, views: Sequence[PostgresView]) -> None:
         self._settings = settings
         self._tables = {view.name: Table(view) for view in views}
+        self._aggregates = [view for view in views if isinstance(view, AggregateView)]
         self._pool: Pool | None = None
 
     async def open(self) -> None:
@@ -100,7 +102,7 @@ class PostgresStore:
     async def round(self) -> AsyncIterator["PostgresRound"]:
         """A transaction."""
         async with self._connection() as connection, connection.transaction():
-            yield PostgresRound(connection, self.name, self._tables)
+            yield PostgresRound(connection, self.name, self._tables, self._aggregates)
 
     async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
         """The checkpoints that there are."""
@@ -128,10 +130,17 @@ class PostgresStore:
 class PostgresRound:
     """See Round."""
 
-    def __init__(self, connection: Connection, projection: str, tables: dict[str, Table]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        projection: str,
+        tables: dict[str, Table],
+        aggregates: Sequence[AggregateView[Any, Any]] = (),
+    ) -> None:
         self._connection = connection
         self._projection = projection
         self._tables = tables
+        self._aggregates = aggregates
 
     async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
         """Locked until the transaction ends: a worker that lost its partitions waits here, then drops its records."""
@@ -142,12 +151,42 @@ class PostgresRound:
 
     async def fold(self, view: PostgresView, taken: Sequence[Taken]) -> Ready:
         """One query for the rows."""
+        assert isinstance(view, KeyedView), "aggregates take no events"
         table = self._tables[view.name]
         keyed = Keyed(view, taken)
         with _told_apart(view.name):
             loaded = await self._connection.fetch(table.select, list(keyed.keys))
-        folded = keyed.fold({record[0]: table.row_of(record) for record in loaded})
-        return Ready(folded.failed, partial(self._save, table, folded.rows))
+        held = {record[0]: table.row_of(record) for record in loaded}
+        folded = keyed.fold(held)
+        gains = [(one, net_changes(one, held, folded.rows)) for one in self._aggregates if isinstance(view, one.source)]
+        return Ready(folded.failed, partial(self._save_all, table, folded.rows, gains))
+
+    async def _save_all(
+        self,
+        table: Table,
+        changed: Mapping[str, tuple[msgspec.Struct | None, int]],
+        gains: Sequence[tuple[AggregateView[Any, Any], Mapping[str, msgspec.Struct]]],
+    ) -> int:
+        """A view's rows, and what is added up of them."""
+        written = await self._save(table, changed)
+        for aggregate, net in gains:
+            written += await self._add_up(aggregate, self._tables[aggregate.name], net)
+        return written
+
+    async def _add_up(self, view: AggregateView[Any, Any], table: Table, net: Mapping[str, msgspec.Struct]) -> int:
+        """Rows that workers of other partitions add to as well: locked, in the order of their keys, until the end."""
+        if not net:
+            return 0
+        keys = sorted(net)
+        with _told_apart(table.name):
+            held = {record[0]: table.row_of(record) for record in await self._connection.fetch(table.lock, keys)}
+            if missing := [net[key] for key in keys if key not in held]:
+                nothing = [emptied(view, one) for one in missing]
+                await self._connection.execute(table.insert_missing, *table.columns_of(nothing))
+                made = [key for key in keys if key not in held]
+                held |= {record[0]: table.row_of(record) for record in await self._connection.fetch(table.lock, made)}
+        rows = {key: plus(view, held[key], net[key]) for key in keys}
+        return await self._save(table, {key: (None if is_empty(view, row) else row, 0) for key, row in rows.items()})
 
     async def _save(self, table: Table, changed: Mapping[str, tuple[msgspec.Struct | None, int]]) -> int:
         """One statement for the rows that are, and seldom one for those that are no more."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import asyncpg
 import msgspec
 
-from projections.views import KeyedView, ListView
+from projections.views import AggregateView, KeyedView, ListView
 
 # Exact types of columns; whatever else a field holds is kept as JSON.
 _TYPES: Final[dict[type, str]] = {
@@ -34,9 +34,9 @@ def column_type(annotation: Any) -> str:
 
 
 class Table:
-    """The table of a keyed view; its first column is the key."""
+    """The table of a keyed view, or of an aggregate; its first column is the key."""
 
-    def __init__(self, view: KeyedView[Any, str]) -> None:
+    def __init__(self, view: KeyedView[Any, str] | AggregateView[Any, Any]) -> None:
         self.name = view.name
         self._view = view
         fields = msgspec.structs.fields(view.row)
@@ -49,6 +49,9 @@ class Table:
         self._make: Callable[..., msgspec.Struct] = _positional(view.row)
         statements = _list_statements(view) if isinstance(view, ListView) else _statements(view.name, self.columns)
         self.select, self.upsert, self.delete = statements
+        key = next(iter(self.columns))
+        self.lock = f'{self.select} order by "{key}" for update'
+        self.insert_missing = self.upsert.partition(" on conflict")[0] + " on conflict do nothing"
 
     @property
     def stored(self) -> dict[str, str]:

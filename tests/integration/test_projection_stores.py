@@ -26,6 +26,7 @@ from projections.stores.postgres import PostgresStore
 from projections.stores.redis import CHECKPOINTS, RedisStore
 from tests.builders import EVENING, MINUTE_MS, envelope, movie, movie_published, reported, session
 from tests.projections.folds import FakeLetters, record, slab
+from tests.projections.test_aggregates import PlaysByTitle
 
 pytestmark = pytest.mark.integration
 
@@ -113,6 +114,36 @@ async def test_postgres_lets_one_of_two_workers_apply_a_record(in_postgres: Runn
     row = await postgres.fetchrow("select event_count from playback_sessions where session_id = $1", own)
     assert row is not None
     assert row["event_count"] == 50
+
+
+async def test_postgres_adds_up_what_workers_of_several_partitions_give_at_once(
+    live: Settings, postgres: Pool, own: str
+) -> None:
+    await postgres.execute(
+        "create table plays_by_title (title_id text primary key, plays bigint, watched_ms bigint, quarters jsonb, "
+        "devices jsonb); grant all on plays_by_title to playhead_projections"
+    )
+    views = [*postgres_views(live), PlaysByTitle()]
+    store = PostgresStore(live, views)
+    partitions = [Partition("playback.events", NOBODY_S + number) for number in range(6)]
+    try:
+        await store.open()
+        await store.begin({each: Checkpoint(0, -1) for each in partitions})
+        for films in (1, 2):  # into a row that is not there yet, then into one that is
+            await asyncio.gather(*(_play(Running(store, views), each, f"{own}-{films}", films) for each in partitions))
+        [row] = await postgres.fetch("select plays, watched_ms, devices from plays_by_title")
+        assert (row["plays"], row["watched_ms"]) == (12, 12 * 10_000)
+    finally:
+        await store.close()
+        await postgres.execute("drop table plays_by_title")
+        await postgres.execute("delete from projection_checkpoint where partition >= $1", NOBODY_S)
+
+
+async def _play(running: Running, partition: Partition, name: str, offset: int) -> None:
+    played = session(f"{name}-{partition.partition}")
+    events = [reported(p.Started, 0, of=played), reported(p.Heartbeat, 1, of=played)]
+    first = 2 * (offset - 1)
+    await running.engine.apply([slab(partition, [record(first + at, event) for at, event in enumerate(events)])])
 
 
 async def test_postgres_undoes_rows_whose_checkpoint_cannot_move(

@@ -10,6 +10,7 @@ from projections.engine import Engine
 from projections.letters import Letter
 from projections.slabs import Checkpoint, Partition, Record, Slab
 from projections.stores.memory import AnyView, MemoryStore
+from projections.views import AggregateView
 from tests.builders import recorded
 
 PLAYBACK_0 = Partition("playback.events", 0)
@@ -59,13 +60,18 @@ def project(view: Any, events: Iterable[Envelope[Event]], row: Any = None) -> An
     return row
 
 
+def feeding(view: AnyView) -> AnyView:
+    """The view that takes the events of a view: itself, or the one whose rows it adds up."""
+    return view.source() if isinstance(view, AggregateView) else view
+
+
 async def rows_after(view: AnyView, events: Sequence[Envelope[Event]], splits: Iterable[int] = ()) -> dict[Any, Any]:
     """The rows of a view after events that arrive in slabs, cut before these places."""
-    store, letters = MemoryStore(), FakeLetters()
-    (topic, *_) = view.topics
+    store, letters, fed = MemoryStore([view] if isinstance(view, AggregateView) else ()), FakeLetters(), feeding(view)
+    (topic, *_) = fed.topics
     partition = Partition(topic.name, 0)
     store.held[partition] = Checkpoint(0, -1)
-    engine = Engine[AnyView](store, [view], letters)
+    engine = Engine[AnyView](store, [fed], letters)
     records = [record(at, event, position=at + 1) for at, event in enumerate(events)]
     cuts = sorted({0, len(records), *(cut for cut in splits if 0 < cut < len(records))})
     for begin, end in pairwise(cuts):

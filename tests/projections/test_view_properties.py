@@ -32,7 +32,7 @@ from tests.builders import (
     series_published,
     session,
 )
-from tests.projections.folds import rows_after
+from tests.projections.folds import feeding, rows_after
 from tests.projections.identity import histories as identity
 from tests.projections.subscription import histories as subscriptions
 
@@ -80,7 +80,7 @@ HISTORIES: dict[str, list[Envelope[Event]]] = {
 
 
 def history_of(view: AnyView) -> list[Envelope[Event]]:
-    return [event for topic in view.topics for event in HISTORIES.get(topic.name, ())]
+    return [event for topic in feeding(view).topics for event in HISTORIES.get(topic.name, ())]
 
 
 @every_view
@@ -109,4 +109,4 @@ async def test_a_record_given_twice_is_applied_once(view: AnyView, data: Any) ->
 @every_view
 def test_a_row_is_frozen_and_equal_by_value(view: AnyView) -> None:
     assert view.row.__struct_config__.frozen
-    assert {type(recorded(event).data) for event in history_of(view)} & set(view.events)
+    assert {type(recorded(event).data) for event in history_of(view)} & set(feeding(view).events)

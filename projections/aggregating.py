@@ -1,0 +1,73 @@
+"""What changed rows of a view mean for the aggregates of them: pure. What a row gave before is taken back and what it
+gives now is put in, so that the order of events does not matter, and a late one corrects what it belongs to.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from projections.views import AggregateView
+
+R = TypeVar("R", bound=msgspec.Struct)
+S = TypeVar("S", bound=msgspec.Struct)
+TAKEN_BACK: Final = -1
+PUT_IN: Final = 1
+
+
+def net_changes(
+    view: AggregateView[R, S], before: Mapping[str, S], after: Mapping[str, tuple[S | None, int]]
+) -> dict[str, R]:
+    """By key of the aggregate, what its row gains (or loses) when these rows of its source become those."""
+    net: dict[str, R] = {}
+    for key, (row, _) in after.items():
+        gave, gives = _contributions(view, before.get(key)), _contributions(view, row)
+        for sign, given in ((TAKEN_BACK, gave), (PUT_IN, gives)):
+            for of_key, one in given.items():
+                if gave.get(of_key) != gives.get(of_key):
+                    net[of_key] = plus(view, net.get(of_key), one, sign)
+    return net
+
+
+def plus(view: AggregateView[R, S], held: R | None, given: R, sign: int = PUT_IN) -> R:
+    """A row with another one added to it, or taken from it. The largest ever given stays, whatever is taken back."""
+    base = held or emptied(view, given)
+    sums = {name: _sum(getattr(base, name), getattr(given, name), sign) for name in view.sums}
+    largest = {name: _largest(getattr(base, name), getattr(given, name)) for name in view.maxima}
+    return replace(base, **sums, **largest)
+
+
+def is_empty(view: AggregateView[R, S], row: R) -> bool:
+    """Whether everything that was put into a row has been taken back."""
+    return not any(any(value) if isinstance(value, tuple) else value for value in _values(row, view.sums))
+
+
+def _contributions(view: AggregateView[R, S], row: S | None) -> dict[str, R]:
+    if row is None:
+        return {}
+    key = view.row.__struct_fields__[0]
+    return {getattr(one, key): one for one in view.contributions(row)}
+
+
+def emptied(view: AggregateView[R, S], row: R) -> R:
+    """A row of the same key into which nothing has been put."""
+    nothing: dict[str, Any] = {
+        name: (0,) * len(value) if isinstance(value, tuple) else type(value)()
+        for name, value in zip((*view.sums, *view.maxima), _values(row, (*view.sums, *view.maxima)), strict=True)
+    }
+    return replace(row, **nothing)
+
+
+def _values(row: msgspec.Struct, names: Iterable[str]) -> Iterable[Any]:
+    return (getattr(row, name) for name in names)
+
+
+def _sum(held: Any, given: Any, sign: int) -> Any:
+    if isinstance(given, tuple):
+        return tuple(a + sign * b for a, b in zip(held, given, strict=True))
+    return held + sign * given
+
+
+def _largest(held: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(max, held, given))

@@ -25,6 +25,7 @@ from commands.playback.cmcd.dictionaries import (
     written,
 )
 from commands.playback.cmcd.keys import KEYS
+from commands.playback.cmcd.quick import read_quickly
 from commands.playback.cmcd.values import Unfit, Value, value_of
 from events.cmcd import EventToken, ObjectType, Other, PlayerState, Record
 from infra.settings import Settings
@@ -88,7 +89,7 @@ def read_lines(body: bytes, bounds: Bounds = BOUNDS) -> list[Reading]:
     lines = body.split(b"\n", 4 * bounds.max_lines)
     said = [stripped for line in lines if (stripped := line.strip(b" \t\r\n"))]
     single = {Deviation.TRAILING_LINE_FEED} if len(said) == 1 and body.endswith(b"\n") else set()
-    readings = [_read(parse, line, at, bounds, single) for at, line in enumerate(said[: bounds.max_lines])]
+    readings = [_read_line(line, at, bounds, single) for at, line in enumerate(said[: bounds.max_lines])]
     if len(said) > bounds.max_lines:
         readings.append(_beyond(bounds))
     return readings
@@ -142,6 +143,19 @@ def _read(parse_one: _Parse, text: bytes, at: int, bounds: Bounds, known: Iterab
     except Malformed as error:
         return Unreadable(Reason.MALFORMED, _detail(error), at)
     return _beyond_bounds(members, len(text), bounds, at) or _record(members, mended | {*known})
+
+
+def _read_line(line: bytes, at: int, bounds: Bounds, known: set[Deviation]) -> Reading:
+    if len(line) <= min(bounds.line_max_bytes, bounds.text_max_characters):  # then no text in it is too long
+        values = read_quickly(line, max_members=bounds.max_members, max_items=bounds.max_items)
+        if values is not None:
+            mended = {*known}
+            _mend(values, mended)
+            return _made(**values, mended=tuple(sorted(mended)))
+    return _read(parse, line, at, bounds, known)
+
+
+_made: Callable[..., Record] = Record  # the values are of its types: quick.py
 
 
 def _record(members: Members, mended: set[Deviation]) -> Record:

@@ -63,11 +63,15 @@ class StartBody(Body):
     terminate: Annotated[list[Code], Field(max_length=TERMINATED_MAX)] = Field(
         default=[], description="The termination codes of streams that end for this one (of a 409 stream-limit-reached)"
     )
+    offline: bool = Field(
+        default=False, description="For a download: it takes no stream, and is reported when the device is online again"
+    )
 
 
 class StartedReply(BaseModel):
-    """A session granted. Send a heartbeat every `heartbeat_interval_s`; the lease ends three of them after the last.
-    `max_resolution`: the best that the plan shows; null: as good as it comes.
+    """A session granted. Send a heartbeat every `heartbeat_interval_s`; the lease ends three of them after the last. A
+    download has none, and a token that holds for as long as it may be reported. `max_resolution`: the best that the
+    plan shows; null: as good as it comes.
     """
 
     model_config = ConfigDict(
@@ -88,6 +92,6 @@ class StartedReply(BaseModel):
     session_id: str
     playback_token: str
     heartbeat_interval_s: int
-    lease_expires_at: datetime
+    lease_expires_at: datetime | None
     token_expires_at: datetime
     max_resolution: Resolution | None = None

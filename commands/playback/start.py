@@ -33,9 +33,17 @@ async def start_playback(
     """Grant a session to a viewer in a territory (None: nobody can tell). Raises what admit() does, and
     SessionAlreadyStarted, StreamLimitReached, KafkaUnavailable.
     """
-    title_id, device_id = TitleId(body.title_id), body.device.device_id
-    admission = await admit(opened, Asked(title_id=title_id, device_id=device_id, caller=caller, territory=territory))
+    asked = Asked(
+        title_id=TitleId(body.title_id),
+        device_id=body.device.device_id,
+        caller=caller,
+        territory=territory,
+        offline=body.offline,
+    )
+    admission = await admit(opened, asked)
     session = _session(opened, body, caller, admission)
+    if body.offline:
+        return await _start_download(opened, session, body, admission, context)
     ending = Ending(reason="replaced", by=ended_by(session), at=session.started_at, principal=context.principal)
     claimed = await _claimed(opened, session, body, admission.max_streams, ending)
     try:
@@ -48,6 +56,22 @@ async def start_playback(
     await tell_soon(opened, claimed.replaced, ending, context)
     grant = Grant(session=session, max_streams=admission.max_streams, unchecked=claimed.unchecked)
     return _reply(opened, grant, admission.max_resolution), position
+
+
+async def _start_download(
+    opened: Resources, session: SessionSnapshot, body: StartBody, admission: Admission, context: Context
+) -> tuple[StartedReply, Position]:
+    """A session that takes no place, since nobody can count what plays where there is no network. A rental's hours
+    begin now. Raises SessionAlreadyStarted, KafkaUnavailable.
+    """
+    if body.session_id is not None and (
+        not await opened.leases.own(session)
+        or await opened.leases.known(session.account_id, session.session_id)
+    ):
+        raise _already(session, "started")
+    position = await _record(opened, session, body, admission, context, unchecked=False)
+    await begin_rental(opened, admission, context)
+    return _reply(opened, Grant(session=session, offline=True), admission.max_resolution), position
 
 
 async def _claimed(
@@ -88,6 +112,7 @@ async def _record(
         territory=admission.territory,
         entitled_by=admission.entitled_by,
         limit_unchecked=unchecked,
+        offline=body.offline,
     )
     at = session.started_at
     event = recorded(started, session, context, event_id=session.session_id, at=at, taken_at=at)
@@ -108,12 +133,15 @@ def _session(opened: Resources, body: StartBody, caller: Principal, admission: A
 
 def _reply(opened: Resources, grant: Grant, max_resolution: Resolution | None) -> StartedReply:
     settings, session = opened.settings, grant.session
-    expires_at: datetime = session.started_at + timedelta(seconds=settings.playback_token_ttl_s)
+    holds = timedelta(seconds=settings.playback_token_ttl_s)
+    if grant.offline:
+        holds = timedelta(days=settings.download_token_ttl_days)
+    expires_at: datetime = session.started_at + holds
     return StartedReply(
         session_id=session.session_id,
         playback_token=opened.tokens.mint_playback(grant, expires_at),
         heartbeat_interval_s=settings.heartbeat_interval_s,
-        lease_expires_at=session.started_at + timedelta(seconds=settings.lease_s),
+        lease_expires_at=None if grant.offline else session.started_at + timedelta(seconds=settings.lease_s),
         token_expires_at=expires_at,
         max_resolution=max_resolution,
     )

@@ -23,7 +23,7 @@ MOVED: Final = Counter("playhead_backfill_moved_total", "Backfilled events moved
 SET_ASIDE: Final = Counter("playhead_backfill_dead_letters_total", "Backfilled records set aside", ["reason"])
 PAUSED: Final = Gauge("playhead_backfill_paused", "1 while the views are too far behind for more")
 WAITING: Final = Gauge("playhead_backfill_waiting_records", "Backfilled records that are not moved yet")
-SLICES_PER_S: Final = 10
+SLICES_PER_S: Final = 20
 """Of how many parts a second's worth is made: no part is so large that live events would wait behind it."""
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from tests.benchmarks import append, eventsourcing, freshness, ingest, projector, reads, relay, tokens
+from tests.benchmarks import append, cmcd, eventsourcing, freshness, ingest, leases, projector, reads, relay, tokens
 from tests.benchmarks.bench import Bench, opened
 from tests.benchmarks.results import Line, show
 
@@ -20,6 +20,7 @@ class Name(StrEnum):
     """The benchmarks."""
 
     INGEST = "ingest"
+    CMCD = "cmcd"
     PROJECTOR = "projector"
     RELAY = "relay"
     FRESHNESS = "freshness"
@@ -27,11 +28,13 @@ class Name(StrEnum):
     EVENTSOURCING = "eventsourcing"
     READS = "reads"
     TOKENS = "tokens"
+    LEASES = "leases"
 
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
     Name.INGEST: ingest.run,
+    Name.CMCD: cmcd.run,
     Name.PROJECTOR: projector.run,
     Name.RELAY: relay.run,
     Name.FRESHNESS: freshness.run,
@@ -39,6 +42,7 @@ BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
     Name.EVENTSOURCING: eventsourcing.run,
     Name.READS: reads.run,
     Name.TOKENS: tokens.run,
+    Name.LEASES: leases.run,
 }
 
 

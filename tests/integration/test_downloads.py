@@ -101,10 +101,8 @@ async def test_what_was_watched_offline_is_taken_afterwards_as_a_backfill_or_as_
 async def test_a_start_that_got_no_reply_is_repeated_until_its_session_was_reported(
     office: BoxOffice, subscriber: Principal
 ) -> None:
-    title, mine = (
-        await office.publishes(ANYTIME),
-        {"session_id": "5f0c6a1b-2c3d-4e5f-8a9b-" + new_id()[-12:], "offline": True},
-    )
+    title = await office.publishes(ANYTIME)
+    mine: dict[str, Any] = {"session_id": "5f0c6a1b-2c3d-4e5f-8a9b-" + new_id()[-12:], "offline": True}
     await granted(office, title, subscriber, **mine)
     session = await granted(office, title, subscriber, **mine)
     body = msgspec.json.encode({"sent_at": utc_now(), "events": [started()]})

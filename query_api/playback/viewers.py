@@ -1,7 +1,8 @@
 """How many watch a title: now (Postgres table playback_sessions) and by the minute (Cassandra table title_viewers).
 
-A viewer is a session whose player has reported; two devices of one profile are two. Now: it was heard of within two
-leases, and is neither paused nor a download: waiting for data counts, as by Mux's "current concurrent viewers".
+A viewer is a session whose player has reported, by CMCD or otherwise; two devices of one profile are two.
+Now: it was heard of within two leases, and is neither paused nor a download: waiting for data counts, as by Mux's
+"current concurrent viewers".
 In a minute: it reported in it by its corrected clock, other than to say that it left, as by Bitmovin; a player that
 goes on with heartbeats while it is paused is counted there, since a heartbeat does not say what the player does.
 """
@@ -33,8 +34,8 @@ MINUTE: Final = timedelta(minutes=1)
 
 NOW: Final = """
     select count(*) from playback_sessions
-    where title_id = $1 and exit_reason is null and not offline and state <> 'paused' and last_seq >= 0
-      and last_recorded_at > $2
+    where title_id = $1 and exit_reason is null and not offline and state <> 'paused'
+      and (last_seq >= 0 or cmcd_count > 0) and last_recorded_at > $2
 """
 BY_MINUTE: Final = """
     select minute, count(*) as viewers from title_viewers

@@ -154,6 +154,7 @@ async def test_now_counts_who_was_heard_of_lately_and_is_not_paused(
     for state in ("starting", "playing", "buffering"):
         await plays(state, state=state)
     await plays("second-device")
+    await plays("cmcd-alone", last_seq=-1, cmcd_count=4)
     await plays("paused", state="paused")
     await plays("granted", state="starting", last_seq=-1)
     await plays("quiet", last_recorded_at=now - lately - timedelta(seconds=1))
@@ -161,7 +162,7 @@ async def test_now_counts_who_was_heard_of_lately_and_is_not_paused(
     await plays("download", offline=True)
     await plays("elsewhere", title_id="another")
     reply = await query_api.get(f"/v1/titles/{title_id}/viewers", who=OPERATOR)
-    assert reply.json()["now"] == 4
+    assert reply.json()["now"] == 5
 
 
 async def test_viewers_are_for_who_may_see_what_everybody_watches(query_api: QueryApi, title_id: str) -> None:

@@ -9,13 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import playback as p
+from events.cmcd import PlayerState, Record
 from events.envelope import Envelope, Event
 from projections.folding import fold_series
 from projections.playback.title_viewers import SHARDS, TitleViewer, TitleViewers, shard_of
 from projections.slabs import Taken
 from projections.views import Stamped
 from query_api.playback import viewers as read
-from tests.builders import EVENING, episode, movie, playback_expired, playback_started, recorded, reported, session
+from tests.builders import (
+    EVENING,
+    cmcd_record,
+    cmcd_reported,
+    cmcd_requested,
+    episode,
+    movie,
+    playback_expired,
+    playback_started,
+    recorded,
+    reported,
+    session,
+)
 from tests.projections.folds import PLAYBACK_0, record, rows_after
 
 VIEW = TitleViewers()
@@ -58,6 +71,13 @@ def test_whoever_leaves_or_was_only_granted_is_no_viewer() -> None:
     gone = [reported(report, 1) for report in LEAVES]
     assert rows_of(*gone, reported(p.Failed, 2, code="E1", fatal=True)) == []
     assert rows_of(playback_started(), playback_expired(at=EVENING)) == []
+
+
+@pytest.mark.parametrize("state", list(PlayerState))
+def test_a_player_that_speaks_cmcd_alone_is_there_unless_it_says_otherwise(state: PlayerState) -> None:
+    said = [cmcd_reported(cmcd_record(1, sta=state)), cmcd_requested(Record(sta=state), at=at(1))]
+    there = state not in (PlayerState.ENDED, PlayerState.FATAL, PlayerState.QUIT, PlayerState.PRELOADING)
+    assert counts(rows_of(*said)) == ({(movie().title_id, at(minute)): 1 for minute in (0, 1)} if there else {})
 
 
 def test_an_error_that_is_not_fatal_leaves_the_viewer_there() -> None:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from aiokafka.errors import KafkaError
@@ -60,8 +61,8 @@ class Publishing(Protocol):
 class Closing(Protocol):
     """The leases, as far as they are told of sessions that are over."""
 
-    async def expire(self, account_id: AccountId, session_id: SessionId) -> None:
-        """The session's place is free, and its next report is told that it is gone."""
+    async def expire(self, account_id: AccountId, session_id: SessionId) -> bool:
+        """The session's place is free, and its next report is told that it is gone; False: they are away."""
 
 
 class Mark(NamedTuple):
@@ -100,6 +101,7 @@ class Reaper:
     _marks: dict[int, Mark] = field(default_factory=dict)
     _watching_since: datetime | None = None
     _expired: set[SessionId] = field(default_factory=set)
+    _untold: dict[SessionId, AccountId] = field(default_factory=dict)
 
     async def run_once(self) -> int:
         """Expire all that is known to be due; how many sessions. Raises KafkaError, KafkaUnavailable, and what Postgres
@@ -112,6 +114,7 @@ class Reaper:
             raise
 
     async def _round(self, now: datetime) -> int:
+        await self._close_leases(dict(islice(self._untold.items(), self.batch)))
         judged = await self._judged(now)
         context = Context(correlation_id=f"{PRINCIPAL}-{new_id()}", principal=PRINCIPAL)
         seen: set[SessionId] = set()
@@ -161,13 +164,24 @@ class Reaper:
 
     async def _expire(self, due: Due, context: Context) -> None:
         session = due.session
-        await self.leases.expire(session.account_id, session.session_id)
+        await self._close_leases({session.session_id: session.account_id})
         event = PlaybackSessionExpired(session=session, reason=due.reason, position_ms=due.position_ms)
         event_id = f"{session.session_id}:expired"
         body = recorded(event, session, context, event_id=event_id, at=due.at, taken_at=self.clock())
         await self.publisher.publish(PLAYBACK.name, session.profile_id, [body])
         self._expired.add(session.session_id)
         EXPIRED.labels(due.reason).inc()
+
+    async def _close_leases(self, of: Mapping[SessionId, AccountId]) -> None:
+        """Those that cannot be told now are told in a later round."""
+        told = await asyncio.gather(
+            *(self.leases.expire(account_id, session_id) for session_id, account_id in of.items())
+        )
+        for (session_id, account_id), was_told in zip(of.items(), told, strict=True):
+            if was_told:
+                self._untold.pop(session_id, None)
+            elif len(self._untold) < self.remembered_max:
+                self._untold[session_id] = account_id
 
     def _report(self, census: Census, now: datetime) -> None:
         OPEN.set(census.sessions)

@@ -332,3 +332,9 @@ async def test_without_redis_sessions_expire_all_the_same(
         await evening.becomes(player.session_id, "expired")
     finally:
         await asyncio.to_thread(servers.start, "redis")
+
+    async def is_told() -> bool:
+        reply = await player.report()
+        return (reply.status_code, reply.content) == (410, b"")
+
+    await eventually(is_told)

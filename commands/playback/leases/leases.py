@@ -131,11 +131,11 @@ class Leases:
         )
         return AWAY if reply is None else decided(reply).renewal()
 
-    async def expire(self, account_id: AccountId, session_id: SessionId) -> None:
+    async def expire(self, account_id: AccountId, session_id: SessionId) -> bool:
         """Nothing more is expected of a session: its place is free, and its next report is told that it is gone. Does
-        nothing to a session that has ended already, nor while Redis is away.
+        nothing to a session that has ended already. False: Redis is away, and does not know.
         """
-        await self._scripts.run(self._close, keys_of(account_id, session_id), session_id, "x")
+        return await self._scripts.run(self._close, keys_of(account_id, session_id), session_id, "x") is not None
 
     async def terminate(
         self, account_id: AccountId, session_id: SessionId, ending: Ending

@@ -43,6 +43,7 @@ class Installation:
 
     now: datetime = EVENING
     kafka_away: bool = False
+    leases_away: bool = False
     killed_after: int | None = None
     """How many events may be published before the process is killed."""
     truth: dict[SessionId, Known] = field(default_factory=dict)
@@ -111,8 +112,10 @@ class Installation:
         heard = [known.heard_at for known in self.view.values() if not known.is_over]
         return Census(len(heard), min(heard, default=None))
 
-    async def expire(self, account_id: AccountId, session_id: SessionId) -> None:
-        self.closed.append(session_id)
+    async def expire(self, account_id: AccountId, session_id: SessionId) -> bool:
+        if not self.leases_away:
+            self.closed.append(session_id)
+        return not self.leases_away
 
     async def publish(self, topic: str, key: str, bodies: Sequence[bytes]) -> Position:
         await asyncio.sleep(0)
@@ -301,6 +304,18 @@ async def test_the_lease_is_closed_before_the_event_is_published(here: Installat
     here.killed_after = None
     await here.live(here.reaper(), 12)
     assert here.expired() == ["session-1"]
+
+
+async def test_leases_that_were_away_are_told_when_they_are_back(here: Installation) -> None:
+    reaper = here.reaper()
+    for number in range(3):
+        here.report(viewer(number))
+    here.leases_away = True
+    await here.live(reaper, 12)
+    assert (len(here.expired_once()), here.closed) == (3, [])
+    here.leases_away = False
+    await here.live(reaper, 2)
+    assert sorted(here.closed) == ["session-0", "session-1", "session-2"]
 
 
 async def test_what_was_expired_is_not_expired_again_while_the_view_does_not_show_it(here: Installation) -> None:

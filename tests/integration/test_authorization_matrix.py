@@ -60,6 +60,8 @@ OWNERSHIP: Final = {
 }
 """Whose each path parameter is: a closed list, so that nobody adds a route without having thought of it."""
 
+OF_THE_CALLERS_ACCOUNT: Final = {"POST /v1/playback/sessions/{session_id}/terminate"}
+"""What is there for the caller's account alone, of whichever profile: to others it is unknown."""
 STAFF_NAMES_WHOM: Final = {"POST /v1/subscriptions", "POST /v1/purchases"}
 """Whose account it is stands in the body, when it is not the caller's."""
 REFUSED: Final = {"unauthenticated", "scope-missing", "forbidden", "playback-token-invalid"}
@@ -243,6 +245,9 @@ async def test_what_is_somebodys_own_is_refused_to_others(matrix: Matrix) -> Non
         owned = [name for name in call.parameters if OWNERSHIP.get(name) == OWN]
         own_scopes = scopes & VIEWER
         if not owned or not own_scopes:
+            continue
+        if call.name in OF_THE_CALLERS_ACCOUNT:
+            assert (await matrix.send(call, matrix.token(B))).status_code == 404
             continue
         other_profile = Principal(subject="matrix-a", account_id="matrix-a", profile_id="matrix-a-other")
         others = [B, *([other_profile] if "account_id" not in owned and "purchase_id" not in owned else [])]

@@ -28,11 +28,10 @@ from tests.integration.showing import shown
 from tests.players.comparing import different
 from tests.players.dice import clocks, throw
 from tests.players.evening import TITLES, Evening
-from tests.players.machine import WINDOW
 from tests.players.network import Parcel
 from tests.players.oracle import is_whole
 from tests.players.player import Sitting
-from tests.players.server import Heard, Server
+from tests.players.server import EVERYTHING, Heard, Server
 
 pytestmark = pytest.mark.integration
 
@@ -182,7 +181,7 @@ async def test_the_rows_hold_the_truth_over_http_and_kafka_with_the_projection_k
     assert any(not is_whole(each) for each in heard.values())
 
     await on_show(postgres)
-    monkeypatch.setenv("PLAYHEAD_REORDER_WINDOW_EVENTS", str(WINDOW))
+    monkeypatch.setenv("PLAYHEAD_REORDER_WINDOW_EVENTS", str(EVERYTHING))
     workers = [Worker("postgres", live, tmp_path)]
     try:
         for number, what in enumerate(journal.happened):

@@ -63,24 +63,22 @@ def _holds_last(cells: dict[str, tuple[int, Any]], heard: Heard) -> bool:
     return at_last and ("completed" in cells) == completed
 
 
-def flipped_back(before: dict[Any, Bookmark], after: dict[Any, Bookmark]) -> list[str]:
+def flipped_back(server: Server, before: dict[Any, Bookmark], after: dict[Any, Bookmark]) -> list[str]:
     """Bookmarks that went back to an older event (rules R2 and R3), or were lost."""
     return [
         f"{shelf}: from {row} to {after.get(shelf)}"
         for shelf, row in before.items()
-        if (newer := after.get(shelf)) is None or not _in_order(row, newer)
+        if (newer := after.get(shelf)) is None or not _in_order(server, row, newer)
     ]
 
 
-def _in_order(row: Bookmark, newer: Bookmark) -> bool:
-    """Within a session seq orders, across sessions time does."""
+def _in_order(server: Server, row: Bookmark, newer: Bookmark) -> bool:
+    """Within a session seq orders, across sessions time does: one event at least was later than what it took over."""
     if row.session_id == newer.session_id:
         return row.seq <= newer.seq
-    return _place(row) <= _place(newer)
-
-
-def _place(row: Bookmark) -> tuple[object, ...]:
-    return row.updated_at, row.session_started_at, row.seq
+    times = server.heard[newer.session_id].times
+    place = row.updated_at, row.session_started_at, row.seq
+    return any((at, newer.session_started_at, seq) >= place for seq in times if seq <= newer.seq for at in times[seq])
 
 
 def invented_bookmarks(server: Server) -> list[str]:

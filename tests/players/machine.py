@@ -14,10 +14,8 @@ from projections.stores.memory import AnyView
 from tests.players.comparing import flipped_back, invented_bookmarks, wrong_histories, wrong_summaries
 from tests.players.evening import DAY_S, TITLES, Evening
 from tests.players.oracle import is_whole
-from tests.players.server import Server
+from tests.players.server import EVERYTHING, Server
 
-WINDOW: Final = 10_000
-"""More than an evening's session has events, so that no hole is given up."""
 DEVICES: Final = st.integers(0, 3)
 NUMBERS: Final = st.integers(0, 999)
 STEPS_MS: Final = st.sampled_from((40, 400, 1_000, 2_000, 4_960, 9_960, 10_000, 30_000))
@@ -26,7 +24,7 @@ CLOCK_ERROR: Final = st.one_of(st.just(0), st.integers(-DAY_S, DAY_S), st.sample
 
 def right_view() -> AnyView:
     """The session summaries as they are."""
-    return PlaybackSessions(reorder_window=WINDOW)
+    return PlaybackSessions(reorder_window=EVERYTHING)
 
 
 class Untrue(AssertionError):
@@ -40,16 +38,17 @@ class Players(RuleBasedStateMachine):
     steps: ClassVar[int] = 0
     met: ClassVar[Counter[str]] = Counter()
 
-    def __init__(self, view: Callable[[], AnyView] = right_view) -> None:
-        """`view`: makes the view whose rows are compared."""
+    def __init__(self, view: Callable[[], AnyView] = right_view, window: int = EVERYTHING) -> None:
+        """`view`: makes the view whose rows are compared, in which `window` events of a session wait for a hole."""
         super().__init__()
         self._view = view
+        self._window = window
         self._runner = asyncio.Runner()
         self._bookmarks: dict[Any, Any] = {}
 
     @initialize(errors_s=st.tuples(CLOCK_ERROR, CLOCK_ERROR, CLOCK_ERROR, CLOCK_ERROR))
     def set_the_clocks(self, errors_s: tuple[int, int, int, int]) -> None:
-        self.evening = Evening([timedelta(seconds=error_s) for error_s in errors_s], Server(self._view()))
+        self.evening = Evening([timedelta(seconds=error_s) for error_s in errors_s], Server(self._view(), self._window))
 
     @rule(on=DEVICES, number=NUMBERS, ms=STEPS_MS)
     def use_a_device(self, on: int, number: int, ms: int) -> None:
@@ -137,6 +136,7 @@ class Players(RuleBasedStateMachine):
             self.met.update(heard.sitting.told[seq].type for seq in heard.known)
             self.met.update([f"in the end {row.state}", "session", f"exit by {row.exit_reason}"])
             self.met["hole"] += not is_whole(heard)
+            self.met["too late"] += len(heard.measured()) < len(heard.known)
             self.met["duplicate"] += any(len(times) > 1 for times in heard.times.values())
             self.met["clock hours wrong"] += abs(heard.sitting.clock_error) > timedelta(hours=1)
             self.met["stall"] += row.stall_count > 0
@@ -150,7 +150,7 @@ class Players(RuleBasedStateMachine):
         wrong = [
             *wrong_summaries(server),
             *wrong_histories(server),
-            *flipped_back(self._bookmarks, bookmarks),
+            *flipped_back(server, self._bookmarks, bookmarks),
             *invented_bookmarks(server),
         ]
         if wrong:

@@ -16,7 +16,7 @@ from events.playback import (
     Reported,
 )
 from projections.playback.playback_sessions import PlaybackSession, PlaybackSessions
-from tests.players.machine import WINDOW
+from tests.players.server import EVERYTHING
 
 Row = PlaybackSession | None
 
@@ -25,7 +25,7 @@ class Mutant(PlaybackSessions):
     """The right view, until something is changed in it."""
 
     def __init__(self) -> None:
-        super().__init__(reorder_window=WINDOW)
+        super().__init__(reorder_window=EVERYTHING)
 
 
 class Deaf(Mutant):

@@ -7,12 +7,12 @@ from tests.players.player import Sitting
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A report under way. `sent_ms`: true time; `seqs`: the events in it."""
+    """A report under way. `sent_ms`: true time; `seqs`: the events in it, in its order."""
 
     sitting: Sitting
     body: bytes
     sent_ms: int
-    seqs: frozenset[int]
+    seqs: tuple[int, ...]
 
 
 @dataclass
@@ -30,9 +30,9 @@ class Network:
         if not events:
             return
         sitting.sent = max(sitting.sent, events[-1].seq)
-        seqs = frozenset(told.seq for told in events)
-        body = sitting.report(events[::-1] if backwards else events, now_ms)
-        self.in_flight.append(Parcel(sitting, body, now_ms, seqs))
+        in_order = events[::-1] if backwards else events
+        seqs = tuple(told.seq for told in in_order)
+        self.in_flight.append(Parcel(sitting, sitting.report(in_order, now_ms), now_ms, seqs))
 
     def take(self, number: int, *, again: bool) -> Parcel:
         """One of the reports in flight; `again`: a copy of it stays."""

@@ -45,8 +45,8 @@ def summary_of(heard: Heard) -> Summary:
 
 
 def is_whole(heard: Heard) -> bool:
-    """Whether nothing is missing before the last event that is known."""
-    return len(heard.known) == max(heard.known, default=-1) + 1
+    """Whether nothing is missing before the last event that is known, nor came too late."""
+    return len(heard.measured()) == max(heard.known, default=-1) + 1
 
 
 def truth(heard: Heard) -> Measures:

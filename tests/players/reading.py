@@ -103,7 +103,7 @@ class Step:
 
 def reading(heard: Heard) -> Measures:
     """What the known events of a session say."""
-    told = [heard.sitting.told[seq] for seq in sorted(heard.known)]
+    told = [heard.sitting.told[seq] for seq in heard.measured()]
     ending = next((at for at, each in enumerate(told) if each.ends), None)
     measured = told if ending is None else told[: ending + 1]
     stalls = Stalls()

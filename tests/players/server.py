@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
 from typing import Any, Final
 
 from commands.playback.recording import recorded
@@ -24,25 +25,46 @@ SETTINGS: Final = Settings()
 LIMITS: Final = Limits.of(SETTINGS)
 FOR: Final = Context(correlation_id="players", principal="profile-1")
 THRESHOLDS: Final = Thresholds()
+EVERYTHING: Final = 10_000
+"""More than an evening's session has events, so that no hole is given up."""
 
 
 @dataclass
 class Heard:
-    """What the server has heard of a session. `known`: by seq, when each event happened, corrected, as first taken;
-    `times`: the same as ever taken. `closings`: how and when it was ended from outside, and `ended_before` whether
-    its player had told its own end by then."""
+    """What the server has heard of a session, whose holes `window` events wait for at most.
+
+    `known`: by seq, as they came, when each event happened, corrected; of one that came twice the first. `times`: the
+    same of all. `closings`: how and when it was ended from outside, and `ended_before` whether its player had told its
+    own end by then.
+    """
 
     sitting: Sitting
     known: dict[int, datetime] = field(default_factory=dict)
     times: dict[int, set[datetime]] = field(default_factory=dict)
     closings: dict[str, datetime] = field(default_factory=dict)
     ended_before: bool = False
+    window: int = EVERYTHING
+
+    def measured(self) -> list[int]:
+        """The seqs that count for its measures: a hole that more than `window` events wait for is given up, and what
+        comes for it is only history (docs/measures.md)."""
+        next_seq, waiting, counted = 0, list[int](), list[int]()
+        for seq in self.known:  # in the order that they came in
+            if seq < next_seq:
+                continue
+            heappush(waiting, seq)
+            while waiting and (waiting[0] == next_seq or len(waiting) > self.window):
+                next_seq = waiting[0] + 1
+                counted.append(heappop(waiting))
+        return sorted(counted + waiting)
 
 
 class Server:
     """Takes what arrives at once, and projects what it took when it is told to."""
 
-    def __init__(self, sessions: AnyView) -> None:
+    def __init__(self, sessions: AnyView, window: int = EVERYTHING) -> None:
+        """`sessions`: the view of summaries, and how many events of a session it has wait for a hole."""
+        self._window = window
         self.heard: dict[str, Heard] = {}
         self.log: list[bytes] = []
         self.store = MemoryStore()
@@ -57,7 +79,7 @@ class Server:
     def start(self, sitting: Sitting, from_ms: int) -> None:
         """Grant a session."""
         at = sitting.session.started_at
-        self.heard[sitting.session.session_id] = Heard(sitting)
+        self.heard[sitting.session.session_id] = Heard(sitting, window=self._window)
         started = PlaybackStarted(session=sitting.session, start_position_ms=from_ms)
         self._record(sitting, started, sitting.session.session_id, at)
 
@@ -79,7 +101,7 @@ class Server:
             event = PlaybackSessionTerminated(session=sitting.session, reason="remote", by=TerminatedBy())
         self._record(sitting, event, f"{sitting.session.session_id}:{how}", at)
         if not heard.closings:
-            heard.ended_before = any(sitting.told[seq].ends for seq in heard.known)
+            heard.ended_before = any(sitting.told[seq].ends for seq in heard.measured())
         heard.closings.setdefault(how, at)
 
     def catch_up(self, runner: asyncio.Runner, *, again: int = 0) -> None:

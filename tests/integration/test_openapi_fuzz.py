@@ -35,6 +35,8 @@ from tests.integration.rates import unlimited
 
 pytestmark = pytest.mark.integration
 
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
 BUDGET_S: Final = 40.0
 """Rounds go on for so long; the first is always finished."""
 EXAMPLES: Final = 2

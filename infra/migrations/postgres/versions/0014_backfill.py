@@ -1,4 +1,4 @@
-"""How far each backfill is, so that one whose connection broke goes on where it stopped (ADR 16)."""
+"""How far each backfill is, so that one whose connection broke goes on where it stopped (ADR 18)."""
 
 from infra.migrations.privileges import grant
 from infra.migrations.sql import run_script

@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import REGISTRY as METRICS
 
-from events.playback import PlaybackCmcdReported, PlaybackCmcdRequested
+from commands.playback.leases import Ending
+from events.playback import PlaybackCmcdReported, PlaybackCmcdRequested, TerminatedBy
 from events.types import AccountId
 from infra.clock import utc_now
 from infra.ids import new_id
@@ -240,6 +241,20 @@ async def test_a_player_of_an_ended_session_is_told_to_stop_and_what_it_sent_is_
     assert [e.data.record.sn for e in events if isinstance(e.data, PlaybackCmcdReported)] == [0, 1]
 
 
+async def test_a_player_whose_session_was_ended_from_elsewhere_is_told_why(
+    served: tuple[FastAPI, httpx.AsyncClient], live: Settings
+) -> None:
+    app, client = served
+    viewing = Viewing(live, account_id=AccountId(new_id()))
+    await client.post(viewing.url(), content=LINE % 0, headers=CMCD)
+    ending = Ending(reason="remote", by=TerminatedBy(device_name="Kitchen"), at=utc_now())
+    await app.state.resources.leases.terminate(viewing.session.account_id, viewing.session.session_id, ending)
+    gone = await client.post(viewing.url(), content=LINE % 1, headers=CMCD)
+    assert problem(gone) == (410, "session-terminated")
+    assert (gone.json()["reason"], gone.json()["ended_by"]["device_name"]) == ("remote", "Kitchen")
+    assert gone.headers["access-control-allow-origin"] == PAGE
+
+
 async def test_dash_js_which_takes_410_for_an_outage_is_let_finish(client: httpx.AsyncClient, live: Settings) -> None:
     """It would send its whole queue again at every event, and show the page an error each time."""
     viewing = Viewing(live, player="dash.js")
@@ -248,9 +263,7 @@ async def test_dash_js_which_takes_410_for_an_outage_is_let_finish(client: httpx
     assert (await client.post(viewing.url(), content=LINE % 1, headers=CMCD)).status_code == 204
 
 
-async def test_a_session_whose_player_only_sends_cmcd_stays_alive(
-    client: httpx.AsyncClient, live: Settings
-) -> None:
+async def test_a_session_whose_player_only_sends_cmcd_stays_alive(client: httpx.AsyncClient, live: Settings) -> None:
     viewing = Viewing(live, account_id=AccountId(new_id()))
     session, redis = viewing.session, connect(live)
     assert (await client.post(viewing.url(), content=LINE % 0, headers=CMCD)).status_code == 204

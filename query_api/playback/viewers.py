@@ -22,6 +22,7 @@ from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
 from infra.http.openapi import replies
 from infra.moments import Moment
+from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings, TitleId
 from query_api.drivers import Cql
 from query_api.playback import TOPIC
@@ -37,6 +38,7 @@ NOW: Final = """
     where title_id = $1 and exit_reason is null and not offline and state <> 'paused'
       and (last_seq >= 0 or cmcd_count > 0) and last_recorded_at > $2
 """
+EXISTS: Final = "select exists (select from catalog_titles where title_id = $1)"
 BY_MINUTE: Final = """
     select minute, count(*) as viewers from title_viewers
     where title_id = ? and hour = ? and shard = ? and minute >= ? and minute < ?
@@ -61,7 +63,7 @@ class ViewersOfMinute(BaseModel):
 
 
 class Viewers(BaseModel):
-    """How many watch a title: `now`, and in each minute of the range, in order. A title that nobody knows has none."""
+    """How many watch a title: `now`, and in each minute of the range, in order."""
 
     title_id: str
     now: int
@@ -115,7 +117,7 @@ async def asked_range(
 routes = APIRouter(tags=["playback"])
 
 
-@routes.get("/v1/titles/{title_id}/viewers", responses=replies(EXAMPLE, *EVERY_VIEW))
+@routes.get("/v1/titles/{title_id}/viewers", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
 async def read_viewers(
     caller: Analyst,
     title_id: TitleId,
@@ -128,10 +130,13 @@ async def read_viewers(
     await asyncio.gather(
         sources.postgres_checkpoint.reached(TOPIC, positions), sources.cassandra_checkpoint.reached(TOPIC, positions)
     )
-    async with sources.cassandra.use() as cql:
-        counted = await _counted(cql, title_id, asked, settings.viewers_read_max_concurrency)
     async with sources.postgres_as(caller) as connection:
         now = await connection.fetchval(NOW, title_id, utc_now() - heard_of_within(settings))
+        exists = now > 0 or await connection.fetchval(EXISTS, title_id)
+    if not exists:
+        raise TitleUnknown(f"The catalog has no title {title_id!r}.")
+    async with sources.cassandra.use() as cql:
+        counted = await _counted(cql, title_id, asked, settings.viewers_read_max_concurrency)
     minutes = [ViewersOfMinute(minute=minute, viewers=counted[minute]) for minute in asked.minutes()]
     return Viewers(title_id=title_id, now=now, minutes=minutes)
 

@@ -48,8 +48,11 @@ async def written(stores: Stores) -> AsyncIterator[CassandraStore]:
 
 
 @pytest.fixture
-def title_id() -> str:
-    return f"film-{new_id()}"
+async def title_id(stores: Stores) -> str:
+    """A film that the catalog has."""
+    title_id = f"film-{new_id()}"
+    await stores.title(title_id)
+    return title_id
 
 
 def this_hour() -> datetime:
@@ -163,6 +166,11 @@ async def test_now_counts_who_was_heard_of_lately_and_is_not_paused(
     await plays("elsewhere", title_id="another")
     reply = await query_api.get(f"/v1/titles/{title_id}/viewers", who=OPERATOR)
     assert reply.json()["now"] == 5
+
+
+async def test_a_title_that_the_catalog_does_not_have_is_unknown(query_api: QueryApi) -> None:
+    reply = await query_api.get(f"/v1/titles/{new_id()}/viewers", who=ANALYST)
+    assert (reply.status_code, reply.json()["type"].rpartition("/")[2]) == (404, "title-unknown")
 
 
 async def test_viewers_are_for_who_may_see_what_everybody_watches(query_api: QueryApi, title_id: str) -> None:

@@ -11,7 +11,15 @@ from infra.http.problems import MEDIA_TYPE, TYPE_BASE
 from query_api import dead_letters
 from query_api.app import PROBLEMS
 from query_api.catalog import cards, openings, series, title_page
-from query_api.playback import cmcd_gaps, continue_watching, sessions, timeline_entries, watch_history
+from query_api.playback import (
+    cmcd_gaps,
+    continue_watching,
+    sessions,
+    streams,
+    timeline_entries,
+    viewers,
+    watch_history,
+)
 
 EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (continue_watching.ContinueWatchingItem, continue_watching.EXAMPLE),
@@ -20,6 +28,8 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (timeline_entries.TimelineEvent, timeline_entries.EXAMPLE),
     (timeline_entries.TimelineEvent, timeline_entries.CMCD_EXAMPLE),
     (cmcd_gaps.CmcdGaps, cmcd_gaps.EXAMPLE),
+    (streams.Stream, streams.EXAMPLE),
+    (viewers.Viewers, viewers.EXAMPLE),
     (cards.TitleCard, cards.CARD_EXAMPLE),
     (title_page.Title, title_page.EXAMPLE),
     (openings.AvailableTitle, openings.NOW_EXAMPLE),

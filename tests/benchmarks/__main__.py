@@ -6,12 +6,24 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 import uvloop
 
-from tests.benchmarks import append, cmcd, eventsourcing, freshness, ingest, leases, projector, reads, relay, tokens
+from tests.benchmarks import (
+    append,
+    cmcd,
+    eventsourcing,
+    freshness,
+    ingest,
+    leases,
+    memory,
+    projector,
+    reads,
+    relay,
+    tokens,
+)
 from tests.benchmarks.bench import Bench, opened
 from tests.benchmarks.results import Line, show
 
@@ -29,10 +41,12 @@ class Name(StrEnum):
     READS = "reads"
     TOKENS = "tokens"
     LEASES = "leases"
+    MEMORY = "memory"
 
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
+Benchmark: TypeAlias = Callable[[Bench], Awaitable[list[Line]]]
+BENCHMARKS: dict[Name, Benchmark] = {
     Name.INGEST: ingest.run,
     Name.CMCD: cmcd.run,
     Name.PROJECTOR: projector.run,
@@ -44,27 +58,30 @@ BENCHMARKS: dict[Name, Callable[[Bench], Awaitable[list[Line]]]] = {
     Name.TOKENS: tokens.run,
     Name.LEASES: leases.run,
 }
+"""Those that run when none is named; MEMORY takes as long as it is told to."""
 
 
 @app.command()
 def main(
-    names: Annotated[list[Name] | None, typer.Argument(help="which to run; none: all")] = None,
+    names: Annotated[list[Name] | None, typer.Argument(help="which to run; none: all but memory")] = None,
+    minutes: Annotated[float, typer.Option(help="how long `memory` takes")] = 10.0,
 ) -> None:
     """Measure Playhead against bare loops and print the ratios.
 
     Starts its own servers in .playhead/, unless PLAYHEAD_KAFKA_BOOTSTRAP and the like name some: those are written to.
     """
-    uvloop.run(_run(names or list(Name)))
+    benchmarks = {**BENCHMARKS, Name.MEMORY: lambda bench: memory.run(bench, minutes)}
+    uvloop.run(_run([benchmarks[name] for name in names or BENCHMARKS]))
 
 
-async def _run(names: list[Name]) -> None:
+async def _run(benchmarks: list[Benchmark]) -> None:
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # servers end with the run
     lines: list[Line] = []
     async with opened() as bench:
-        for name in names:
-            lines += await BENCHMARKS[name](bench)
+        for benchmark in benchmarks:
+            lines += await benchmark(bench)
     show([*lines, *bench.memory()])
 
 

@@ -43,7 +43,11 @@ class Child:
             status = Path(f"/proc/{self._process.pid}/status").read_text()
             return int(status.partition("VmHWM:")[2].split()[0]) / 1024
         except (OSError, IndexError):
-            return float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
+            return self.rss_mb()
+
+    def rss_mb(self) -> float:
+        """The memory that is resident now."""
+        return float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
 
     async def ready(self) -> None:
         """Wait until it says that it is. Raises ChildFailed."""

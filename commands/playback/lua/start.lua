@@ -5,7 +5,7 @@
 -- A claim that was never confirmed may be claimed again by its profile: the process that made it died before Kafka had
 -- the event.
 local session, most, at = ARGV[1], tonumber(ARGV[3]), now()
-local was = state(KEYS[4])
+local was = redis.call('HEXISTS', KEYS[3], session) == 1 and 't' or state(KEYS[4])
 if was ~= '' then
   local facts = was == 's' and redis.call('HGET', KEYS[2], session)
   if not facts or cjson.decode(string.sub(facts, CODE_CHARS + 1)).profile_id ~= ARGV[2] then

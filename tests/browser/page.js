@@ -9,6 +9,8 @@ const PATIENCE_MS = 25_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const stream = (name) => new URL(`/stream/${name}`, location.href).href;
+
 function target(url) {
   return { enabled: true, url, events: EVENTS, interval: 1, batchSize: 1 };
 }
@@ -16,7 +18,7 @@ function target(url) {
 const PLAYERS = {
   "hls.js": async (video, url) => {
     const hls = new Hls({ cmcd: { version: 2, contentId: "film", includeKeys: [], eventTargets: [target(url)] } });
-    hls.loadSource("/stream/film.m3u8");
+    hls.loadSource(stream("film.m3u8"));
     hls.attachMedia(video);
     return () => hls.destroy();
   },
@@ -30,14 +32,14 @@ const PLAYERS = {
         },
       },
     });
-    player.initialize(video, "/stream/film.mpd", false);
+    player.initialize(video, stream("film.mpd"), false);
     return () => player.destroy();
   },
   "shaka": async (video, url) => {
     const player = new shaka.Player();
     await player.attach(video);
     player.configure({ cmcd: { enabled: true, version: 2, contentId: "film", eventTargets: [{ ...target(url), includeKeys: [] }] } });
-    await player.load(new URL("/stream/film.mpd", location.href).href);
+    await player.load(stream("film.mpd"));
     return () => player.destroy();
   },
 };

@@ -18,7 +18,6 @@ from commands.playback.stream_limits import limit_reached
 from commands.playback.terminating import tell_soon
 from events.envelope import Context
 from events.playback import PlaybackStarted, SessionSnapshot
-from events.refusals import Refusal
 from events.subscription import Resolution
 from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId, TitleId
@@ -49,7 +48,7 @@ async def start_playback(
     try:
         position = await _record(opened, session, body, admission, context, unchecked=claimed.unchecked)
         await begin_rental(opened, admission, context)  # not for a start that was refused, and before there is a token
-    except Refusal:
+    except Exception:  # whatever it is, nobody plays
         await opened.leases.release(session)
         raise
     await opened.leases.confirm(session)
@@ -65,8 +64,7 @@ async def _start_download(
     begin now. Raises SessionAlreadyStarted, KafkaUnavailable.
     """
     if body.session_id is not None and (
-        not await opened.leases.own(session)
-        or await opened.leases.known(session.account_id, session.session_id)
+        not await opened.leases.own(session) or await opened.leases.known(session.account_id, session.session_id)
     ):
         raise _already(session, "started")
     position = await _record(opened, session, body, admission, context, unchecked=False)

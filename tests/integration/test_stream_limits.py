@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
 
+import httpx
 import msgspec
 import pytest
 
+from commands.app import create_app
 from commands.playback.leases import Claimed, Ending, ended_by
 from events.envelope import Event, Recorded
 from events.playback import (
@@ -115,6 +117,22 @@ async def test_a_session_id_that_another_account_plays_under_is_taken(house: Hou
     household = await house.household()
     other = await household.choosing(await household.profile())
     assert problem(await start(other, film, session_id=session_id)) == (409, "session-already-started")
+
+
+async def test_a_start_that_kafka_did_not_take_takes_no_place_and_can_be_repeated(
+    live: Settings, home: Household, film: str, leases: Account
+) -> None:
+    app = create_app(live.model_copy(update={"kafka_bootstrap": "127.0.0.1:1", "streams_without_plan": 2}))
+    transport, session_id = httpx.ASGITransport(app), str(uuid4())
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://commands") as client,
+    ):
+        elsewhere = replace(home, house=House(app, client))
+        assert problem(await start(elsewhere, film, session_id=session_id)) == (503, "kafka-unavailable")
+    assert await leases.running() == {}
+    await watching(home, film, session_id=session_id)
+    assert len(await leases.running()) == 1
 
 
 # Ending another stream for one's own

@@ -155,6 +155,7 @@ class Settings(ServerAccess):
     backfill_idle_s: float = Field(default=30.0, gt=0, description="for more of a body to arrive, or to be sent")
     backfill_max_concurrency: int = Field(default=4, ge=1, description="requests of one process at a time")
     backfill_batch_lines: int = Field(default=1_000, ge=1, description="lines that Kafka acknowledges together")
+    backfill_batch_max_bytes: int = Field(default=1 * MIB, ge=KIB, description="of their events")
     backfill_produce_max_tries: int = Field(default=5, ge=1, description="of a batch; then the rest is to be repeated")
     backfill_oldest_days: int = Field(default=3_660, ge=1, description="an imported event from before is refused")
     backfill_forget_rows: int = Field(default=100, ge=1, description="expired progress dropped before a request")

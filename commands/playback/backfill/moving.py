@@ -25,6 +25,8 @@ PAUSED: Final = Gauge("playhead_backfill_paused", "1 while the views are too far
 WAITING: Final = Gauge("playhead_backfill_waiting_records", "Backfilled records that are not moved yet")
 SLICES_PER_S: Final = 20
 """Of how many parts a second's worth is made: no part is so large that live events would wait behind it."""
+SLICE_MAX: Final = 1_000
+"""However fast it is to go: what is produced together is to be acknowledged within produce_timeout_s."""
 
 
 class Source(Protocol):
@@ -75,7 +77,7 @@ class Pace:
     """At most so many in a second, slice by slice. `now_s`: of a clock that never goes back."""
 
     def __init__(self, per_s: int) -> None:
-        self.slice = max(1, per_s // SLICES_PER_S)
+        self.slice = min(max(1, per_s // SLICES_PER_S), SLICE_MAX)
         self._per_s = per_s
         self._free_s = 0.0
 

@@ -26,7 +26,7 @@ from commands.playback.refusals import (
     SessionTerminated,
     SessionUnknown,
 )
-from infra.access.authentication import Needs
+from infra.access.authentication import Needs, ScopeMissing, Unauthenticated
 from infra.access.permissions import Principal, Scope
 from infra.http.declared import Bearing
 from infra.moments import Moment
@@ -87,7 +87,7 @@ class ProgressReply(BaseModel):
     expires_at: datetime
 
 
-@router.post("/backfill", **documented(IMPORT))
+@router.post("/backfill", **documented(IMPORT, Unauthenticated, ScopeMissing))
 async def import_playback(request: Request, opened: Opened, caller: Importer, key: Key = None) -> Response:
     """Import playback of the past: up to 100,000 lines, each with its session, answered one by one as they are taken.
 

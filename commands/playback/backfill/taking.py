@@ -37,6 +37,7 @@ class Bounds:
 
     max_events: int
     batch_lines: int
+    batch_max_bytes: int
     produce_max_tries: int
     retry_after_s: float
 
@@ -46,6 +47,7 @@ class Bounds:
         return cls(
             settings.backfill_max_events,
             settings.backfill_batch_lines,
+            settings.backfill_batch_max_bytes,
             settings.backfill_produce_max_tries,
             settings.retry_after_s,
         )
@@ -90,6 +92,7 @@ class Taking:
     def __post_init__(self) -> None:
         self._done = self.before
         self._splitter = Splitter(self.limits.event_max_bytes)
+        self._read_bytes = 0
         self._recording: asyncio.Task[None] | None = None
 
     def summary(self, *, problem: str | None = None, reason: str | None = None) -> Summary:
@@ -143,7 +146,12 @@ class Taking:
         yield self._batch(read, is_whole=True)
 
     def _is_full(self, read: list[tuple[int, Read]], line: Line) -> bool:
-        return len(read) >= self.bounds.batch_lines or line.number in (self.before.lines, self.bounds.max_events)
+        bounds = self.bounds
+        return (
+            len(read) >= bounds.batch_lines
+            or self._read_bytes >= bounds.batch_max_bytes
+            or line.number in (self.before.lines, bounds.max_events)
+        )
 
     def _read(self, line: Line, read: list[tuple[int, Read]]) -> None:
         """Raises BackfillTooLong."""
@@ -156,11 +164,14 @@ class Taking:
         if line.content is None:
             read.append((line.number, too_long(self.limits)))
         elif line.content:
-            read.append((line.number, self.reader(line.content, self.clock())))
+            event = self.reader(line.content, self.clock())
+            self._read_bytes += len(event.body or b"")
+            read.append((line.number, event))
 
     def _batch(self, read: list[tuple[int, Read]], *, is_whole: bool = False) -> Batch:
         """Raises IdempotencyKeyReused when it shows that the lines are not those of before."""
         batch = Batch(read, self._splitter.number, self._splitter.digest(), is_whole)
+        self._read_bytes = 0
         before = self.before
         if before.lines and (
             (batch.last == before.lines and batch.digest != before.digest)

@@ -21,7 +21,7 @@ from infra.publisher import KafkaUnavailable
 from infra.settings import Settings
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-BOUNDS = Bounds(max_events=20, batch_lines=4, produce_max_tries=3, retry_after_s=0)
+BOUNDS = Bounds(max_events=20, batch_lines=4, batch_max_bytes=1_000, produce_max_tries=3, retry_after_s=0)
 LINES = [b"a:1", b"b:1", b"", b"a:2", b"bad", b"a:3", b"b:2", b"warn:1", b"a:4"]
 
 
@@ -53,10 +53,12 @@ class Notes:
 
     def __init__(self) -> None:
         self.done = NOTHING
+        self.saved = 0
 
     async def save(self, place: Place, before: Done, done: Done) -> None:
         assert self.done in (before, NOTHING)
         self.done = done
+        self.saved += 1
 
 
 class Run:
@@ -180,9 +182,16 @@ async def test_what_kafka_does_not_take_is_to_be_sent_again_and_not_done() -> No
 
 
 async def test_lines_up_to_the_most_that_are_taken_are_done() -> None:
-    few = Bounds(max_events=6, batch_lines=4, produce_max_tries=1, retry_after_s=0)
+    few = Bounds(max_events=6, batch_lines=4, batch_max_bytes=1_000, produce_max_tries=1, retry_after_s=0)
     run = Run(bounds=few)
     with pytest.raises(BackfillTooLong, match="line 7"):
         await run.of(body())
     assert [number for number, _ in run.statuses] == [1, 2, 4, 5, 6]
     assert run.notes.done.lines == 6
+
+
+async def test_a_batch_is_bounded_in_bytes_too() -> None:
+    small = Bounds(max_events=20, batch_lines=20, batch_max_bytes=6, produce_max_tries=1, retry_after_s=0)
+    run = await Run(Kafka(), bounds=small).of(body())
+    assert [line for line in run.kafka.taken if line.startswith(b"a")] == [b"a:1", b"a:2", b"a:3", b"a:4"]
+    assert run.notes.saved > 3

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from commands.dependencies import context_of, header_of, resources
 from commands.playback.bearing import granted_in_path, token_of
+from commands.playback.cmcd.deviations import counted
 from commands.playback.cmcd.observing import observe, progress_of
 from commands.playback.cmcd.players import RESENDS_AT_GONE, Player, player_of
 from commands.playback.cmcd.records import (
@@ -60,12 +61,13 @@ async def collect(request: Request) -> Response:
     grant = await granted_in_path(request, opened, token_of(request))
     session, target = grant.session, _target_of(request)
     player = player_of(session.device)
-    records = _counted(await _readings(request, opened.cmcd_bounds), player)
+    records = _records(await _readings(request, opened.cmcd_bounds))
     context = context_of(request, session.profile_id)
     bodies = observe(
         records, session, context, target=target, received_at=opened.clock(), slack=opened.cmcd_bounds.clock_slack
     )
     position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, bodies)
+    _count(records, player)
     headers = {POSITION_HEADER: str(position)}
     renewal = await opened.leases.renew(grant, progress_of(records))
     await tell_of(opened, session, renewal, context)
@@ -103,20 +105,24 @@ def _is_absent(reading: Reading) -> bool:
     return isinstance(reading, Unreadable) and reading.reason is Reason.ABSENT
 
 
-def _counted(readings: list[Reading], player: Player) -> list[Record]:
-    """The records among what was read, and everything counted. Raises CmcdUnreadable when there is none."""
+def _records(readings: list[Reading]) -> list[Record]:
+    """The records among what was read; what could not be is counted. Raises CmcdUnreadable when there is none."""
     records = []
     for reading in readings:
         if isinstance(reading, Record):
             records.append(reading)
-            for deviation in reading.mended:
-                DEVIATIONS.labels(player, deviation).inc()
         else:
             UNREADABLE.labels(reading.reason).inc()
     if not records:
         raise _unreadable(readings)
-    RECORDS.labels(player).inc(len(records))
     return records
+
+
+def _count(records: list[Record], player: Player) -> None:
+    """Count what Kafka has."""
+    RECORDS.labels(player).inc(len(records))
+    for whose, times in counted((record.mended for record in records), player).items():
+        DEVIATIONS.labels(*whose).inc(times)
 
 
 def _unreadable(readings: list[Reading]) -> CmcdUnreadable:

@@ -1,12 +1,15 @@
 """What a viewer is told when every place of the account is taken: which streams have them, and how to end one."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+from prometheus_client import Counter
 
 from commands.playback.leases import RunningStream
 from commands.playback.refusals import StreamLimitReached
+
+REACHED: Final = Counter("playhead_stream_limits_reached_total", "Starts for which the account had no place left")
 
 
 class StreamTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +27,7 @@ class StreamTaken(msgspec.Struct, frozen=True, kw_only=True):
 
 def limit_reached(max_streams: int, running: tuple[RunningStream, ...]) -> StreamLimitReached:
     """The refusal of a start for which there is no place."""
+    REACHED.inc()
     return StreamLimitReached(
         f"the account may play {max_streams} at a time: stop one, or start again with its termination_code in"
         " `terminate`, or take a larger plan",

@@ -5,8 +5,10 @@ tells again what nobody noted as told: under the same id, so that twice counts o
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import structs
+from prometheus_client import Counter
 
 from commands.dependencies import Resources
 from commands.playback.leases import Ending, Renewal, Terminated, Termination
@@ -21,6 +23,8 @@ from infra.access.permissions import Principal
 from infra.positions import Position
 from infra.publisher import KafkaUnavailable
 from infra.telemetry import log
+
+TERMINATED: Final = Counter("playhead_sessions_terminated_total", "Sessions that were ended from elsewhere", ["reason"])
 
 
 async def terminate_playback(
@@ -71,6 +75,7 @@ async def tell(opened: Resources, session: SessionSnapshot, ending: Ending, cont
     event = recorded(terminated, session, doer, event_id=event_id, at=ending.at, taken_at=ending.at)
     position = await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
     await opened.leases.told(session.account_id, [session.session_id])
+    TERMINATED.labels(ending.reason).inc()
     return position
 
 

@@ -1,6 +1,7 @@
 """How many watch a title, now and by the minute: rows as the projections write them, and the projection itself."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from events import playback as p
+from events.types import ProfileId
 from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
@@ -15,6 +17,7 @@ from projections.playback.title_viewers import TitleViewers
 from projections.stores.cassandra import CassandraStore
 from query_api.playback.streams import heard_of_within
 from tests.builders import movie, recorded, reported, session
+from tests.integration.projection_workers import Worker, eventually, produce
 from tests.integration.query_api_stores import OPERATOR, QueryApi, Stores, migrated_stores, running_query_api
 from tests.servers import Servers
 
@@ -111,6 +114,31 @@ async def test_viewers_across_an_hour_are_one_series(
 async def test_a_range_is_cut_at_its_minutes(written: CassandraStore, query_api: QueryApi, title_id: str) -> None:
     await watch(written, title_id, "tv", *range(10))
     assert await by_minute(query_api, title_id, 3, 5) == {3: 1, 4: 1, 5: 1}
+
+
+async def test_what_players_report_is_counted_by_the_projection(
+    stores: Stores, query_api: QueryApi, title_id: str, tmp_path: Path
+) -> None:
+    """Two devices over an hour's end: heartbeats twice, out of order, and one that comes a day late."""
+    begin = this_hour() - timedelta(hours=1)
+    events = []
+    for name in ("tv", "phone"):
+        of = session(f"{title_id}-{name}", title=movie(title_id), profile_id=ProfileId(f"{title_id}-anna"))
+        events += [reported(p.Heartbeat, n, of=of, time=begin + (n - 9) * MINUTE / 6) for n in range(18)]
+        late = begin + 5 * MINUTE
+        events.append(reported(p.Heartbeat, 99, of=of, time=late, recorded_at=late + timedelta(days=1)))
+        events.append(reported(p.Stopped, 100, of=of, time=begin + 7 * MINUTE))
+    shuffled = random.Random(title_id).sample(events * 2, 2 * len(events))
+    await produce(stores.settings, shuffled)
+    worker = Worker("cassandra", stores.settings, tmp_path)
+
+    async def all_are() -> bool:
+        return await by_minute(query_api, title_id, -10, 10) == {-2: 2, -1: 2, 0: 2, 1: 2, 5: 2}
+
+    try:
+        await eventually(all_are)
+    finally:
+        worker.close()
 
 
 async def test_the_last_hour_is_shown_unless_asked_otherwise(query_api: QueryApi, title_id: str) -> None:

@@ -99,3 +99,20 @@ def test_a_fatal_error_changes_nothing() -> None:
 
 def test_within_a_session_seq_decides_in_whatever_order_events_came() -> None:
     assert shown(session(FILM, *reversed(watched(0, 0, 100, 200)))) == {"film": in_progress(FILM, 200)}
+
+
+def test_what_a_lost_report_said_shows_in_where_the_playhead_is() -> None:
+    paused = Moment(1, 10_000, "paused", 10_000)
+    resumed_unheard = [
+        *watched(0, 0),
+        paused,
+        Moment(3, 40_000, "heartbeat", 20_000),
+        Moment(4, 50_000, "stopped", 30_000),
+    ]
+    assert watched_ms(session(FILM, *resumed_unheard)) == 20_000
+    sought_unheard = [
+        *watched(0, 0, 10),
+        Moment(3, 20_000, "heartbeat", 300_000),
+        Moment(4, 30_000, "stopped", 310_000),
+    ]
+    assert watched_ms(session(FILM, *sought_unheard)) == 20_000

@@ -13,6 +13,11 @@ from playhead.demo.watching.sitting import Moment, Title
 
 Intervals = list[tuple[int, int]]
 STANDING = frozenset({"paused", "buffering_started", "completed", "stopped"})
+GOING_ON = frozenset({"resumed", "buffering_ended"})
+"""What ends standing; so does a heartbeat of a playhead that moved on, when the report that said so never came."""
+FASTEST_RATE = 2
+SLACK_MS = 1000
+"""A playhead that came further than this was moved, though the report that said so never came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,10 @@ def _watching(session: AcknowledgedSession) -> Iterable[tuple[Moment, int]]:
         if before is not None and not standing:
             to_ms = moment.facts.get("from_ms", moment.position_ms)
             assert isinstance(to_ms, int)
-            played.append((before.position_ms, to_ms))
-        standing = moment.type in STANDING or (standing and moment.type not in ("resumed", "buffering_ended"))
+            if to_ms - before.position_ms <= (moment.at_ms - before.at_ms) * FASTEST_RATE + SLACK_MS:
+                played.append((before.position_ms, to_ms))
+        moved_on = moment.type == "heartbeat" and before is not None and moment.position_ms > before.position_ms
+        standing = moment.type in STANDING or (standing and moment.type not in GOING_ON and not moved_on)
         before = moment
         yield moment, union_ms(played)
 

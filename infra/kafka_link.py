@@ -15,13 +15,15 @@ from infra.settings import Settings
 from infra.telemetry import log
 
 REPLACED = Counter("playhead_producers_replaced_total", "Producers that were given up, and made anew")
+NOT_CONNECTED: Final = "not connected"
 LOOK_INTERVAL_S: Final = 0.2
 ASK_INTERVAL_S: Final = 1.0
 """How often Kafka is asked whether it is there, while nothing else tells."""
 
 
 class KafkaLink:
-    """The link. `lanes`: the ways to Kafka while there is a producer that lives.
+    """The link. `lanes`: the ways to Kafka while there is a producer that lives. `trouble`: why nothing is to be sent,
+    as of a moment ago: there is no producer, or Kafka owes an answer for produce_silent_s.
 
     A failed batch ends its producer: an idempotent one counts its records, and Kafka refuses all that follows a gap.
     One that waits for Kafka tries for ever, and is given up after produce_given_up_after_s all the same.
@@ -35,6 +37,7 @@ class KafkaLink:
         self._asked_s = -NEVER
         self._unanswered_s = NEVER
         self.lanes: Lanes | None = None
+        self.trouble: str | None = NOT_CONNECTED
 
     async def start(self) -> None:
         """Begin to connect."""
@@ -55,14 +58,6 @@ class KafkaLink:
                     return
             await _abandoned(self._producer, within_s)
 
-    @property
-    def trouble(self) -> str | None:
-        """Why nothing is to be sent: there is no producer, or Kafka owes an answer for produce_silent_s. Or None."""
-        if self.lanes is None:
-            return "not connected"
-        silent_s = self._silent_s(self.lanes)
-        return f"silent for {silent_s:.1f} s" if silent_s > self._settings.produce_silent_s else None
-
     def _silent_s(self, lanes: Lanes) -> float:
         """How long Kafka has owed an answer; while a batch is on its way, only taking one is an answer."""
         now_s = asyncio.get_running_loop().time()
@@ -73,11 +68,11 @@ class KafkaLink:
     async def _keep(self) -> None:
         while True:
             producer, lanes = await self._connected()
-            self._producer, self.lanes = producer, lanes
+            self._producer, self.lanes, self.trouble = producer, lanes, None
             why = await self._until_dead(producer, lanes)
             log.warning("producer_replaced", reason=why)
             REPLACED.inc()
-            self._producer = self.lanes = None
+            self._producer, self.lanes, self.trouble = None, None, NOT_CONNECTED
             lanes.give_up(KafkaError(why))
             await _abandoned(producer, self._settings.produce_timeout_s)
 
@@ -106,7 +101,9 @@ class KafkaLink:
                 return "Kafka refused a batch"
             if _has_ended(producer):
                 return "its sender ended"
-            if self._silent_s(lanes) > self._settings.produce_given_up_after_s:
+            silent_s = self._silent_s(lanes)
+            self.trouble = f"silent for {silent_s:.1f} s" if silent_s > self._settings.produce_silent_s else None
+            if silent_s > self._settings.produce_given_up_after_s:
                 return "Kafka did not answer"
             self._ask(producer, lanes)
 

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from events.refusals import Refusal
 from infra.batches import Lane, Lanes, Part
-from infra.kafka_link import KafkaLink
+from infra.kafka_link import NOT_CONNECTED, KafkaLink
 from infra.positions import Position
 from infra.settings import Settings
 
@@ -92,7 +92,7 @@ class Publisher:
     def _open(self, key: str, size: int) -> Lanes:
         trouble, lanes = self._link.trouble, self._link.lanes
         if trouble is not None or lanes is None:
-            raise self._unavailable(trouble or "not connected")
+            raise self._unavailable(trouble or NOT_CONNECTED)
         if self._inflight_bytes + size > self._settings.produce_inflight_max_bytes:
             raise self._unavailable("too much is waiting for Kafka")
         held = self._inflight_of.get(key)

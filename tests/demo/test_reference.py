@@ -1,7 +1,7 @@
 """The reference model of continue watching, rule by rule, on cases that can be worked out by hand."""
 
 from playhead.demo.ledger import AcknowledgedSession
-from playhead.demo.watching.reference import Rules, Shown, continue_watching, union_ms
+from playhead.demo.watching.reference import Rules, Shown, continue_watching, union_ms, watched_ms
 from playhead.demo.watching.sitting import Moment, Title
 from tests.demo.evenings import session, watched
 

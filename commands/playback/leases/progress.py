@@ -57,13 +57,15 @@ def runs_of(seqs: Iterable[int]) -> list[int]:
 
 def _motion(in_order: Sequence[AnyReport]) -> Motion:
     motion = Motion.UNSAID
-    position_ms = in_order[0].position_ms
+    last_ms = in_order[0].position_ms
     for report in in_order:
-        if isinstance(report, Paused):
-            motion = Motion.PAUSED
-        elif isinstance(report, Resumed | Started) or (
-            isinstance(report, Heartbeat) and report.position_ms > position_ms
-        ):
-            motion = Motion.PLAYS
         position_ms = report.position_ms
+        if isinstance(report, Heartbeat):
+            if position_ms > last_ms:
+                motion = Motion.PLAYS
+        elif isinstance(report, Paused):
+            motion = Motion.PAUSED
+        elif isinstance(report, (Resumed, Started)):  # a union takes three times as long to look through
+            motion = Motion.PLAYS
+        last_ms = position_ms
     return motion

@@ -3,6 +3,7 @@ counts once, whoever is killed in the middle.
 """
 
 import asyncio
+import gzip
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+import psutil
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from commands.playback.backfill_process import GROUP
 from commands.playback.grants import Grant
 from events.playback import Heartbeat, SessionSnapshot, Stopped
 from events.topics import BACKFILL
@@ -70,6 +74,11 @@ class Process:
             self._process.wait()
         self._log.close()
 
+    def terminate(self) -> int:
+        """As an orderly supervisor would; the exit code."""
+        self._process.terminate()
+        return self._process.wait(20)
+
     async def is_ready(self) -> bool:
         try:
             async with (
@@ -117,9 +126,9 @@ class House:
         """Whether the backfill waits for the views."""
         return await self.backfill.metric("playhead_backfill_paused") == 1
 
-    async def send(self, body: "bytes | AsyncIterator[bytes]", key: str) -> list[dict[str, Any]]:
+    async def send(self, body: "bytes | AsyncIterator[bytes]", key: str, **headers: str) -> list[dict[str, Any]]:
         """The lines of the reply to a backfill."""
-        headers = {"Authorization": f"Bearer {self.tokens.mint_access(IMPORTER)}", "Idempotency-Key": key}
+        headers |= {"Authorization": f"Bearer {self.tokens.mint_access(IMPORTER)}", "Idempotency-Key": key}
         url = f"http://127.0.0.1:{self.commands.port}/v1/playback/backfill"
         async with aiohttp.ClientSession() as client, client.post(url, data=body, headers=headers) as reply:
             assert reply.status == 200, await reply.text()
@@ -367,3 +376,40 @@ async def test_while_the_views_are_behind_nothing_is_moved(
         workers[0].process.send_signal(signal.SIGCONT)
     query = "select sum(event_count) from playback_sessions where session_id like $1"
     await eventually(lambda: counts(postgres, query, f"{prefix}-%", 1_000))
+
+
+async def test_a_request_of_100_000_events_takes_no_memory_for_them(house: House, live: Settings) -> None:
+    assert house.backfill.terminate() == 0
+    commands = psutil.Process(house.commands.pid)
+    lines = [line for _ in range(5) for line in lines_of(sessions(new_id()))]
+    body = gzip.compress(b"\n".join(lines), 1)
+    await house.send(b"\n".join(lines[:2_000]), new_id())
+    before, held = commands.memory_info().rss, [commands.memory_info().rss]
+
+    async def look() -> None:
+        while True:
+            held.append(commands.memory_info().rss)
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.create_task(look())
+    began_s = monotonic_s()
+    reply = await house.send(body, new_id(), **{"Content-Encoding": "gzip"})
+    took_s = monotonic_s() - began_s
+    looking.cancel()
+    mib = 2**20
+    print(
+        f"\n{len(lines)} events ({sum(map(len, lines)) / mib:.0f} MB, {len(body) / mib:.1f} MB compressed)"
+        f" in {took_s:.1f} s: {before / mib:.0f} MB before, at most {max(held) / mib:.0f} MB meanwhile"
+    )
+    assert reply[-1]["accepted"] == len(lines) == 100_000
+    assert max(held) - before < 40 * mib
+    await forget(live)
+
+
+async def forget(live: Settings) -> None:
+    """Let nobody move what waits."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=live.kafka_bootstrap, group_id=GROUP, enable_auto_commit=False)
+    await consumer.start()
+    consumer.assign([TopicPartition(BACKFILL.name, number) for number in range(live.playback_partitions)])
+    await consumer.commit(await consumer.end_offsets(consumer.assignment()))
+    await consumer.stop()

@@ -84,9 +84,8 @@ class Kafka:
         while position < last:
             for record in (await self.consumer.getmany(timeout_ms=500)).get(at, []):
                 position = record.offset
-                event: Recorded[Any] = REGISTRY.decode(record.value)
-                if event.envelope.subject == of.session.session_id:
-                    found.append(event)
+                if of.session.session_id.encode() in record.value:  # others put there what nobody can read
+                    found.append(REGISTRY.decode(record.value))
         return found
 
 

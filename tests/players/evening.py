@@ -132,10 +132,11 @@ class Evening:
             self.server.close(sitting, how, self.now_ms)
 
     def deliver_all(self) -> None:
-        """Everything that anybody still has arrives, the newest first."""
+        """Everything that anybody still has arrives, each report backwards, those in flight last."""
         for on in self.devices:
             on.broken = False
-            for _ in on.sittings:
-                self.send(on, 0, only_new=False, most=500, backwards=True)
-                while self.network.in_flight:
-                    self.arrive(self.network.take(-1, again=False), reply_lost=False)
+            while any(sitting.queue for sitting in on.sittings):
+                self.send(on, 0, only_new=False, most=60, backwards=True)
+                self.arrive(self.network.take(-1, again=False), reply_lost=False)
+        while self.network.in_flight:
+            self.arrive(self.network.take(0, again=False), reply_lost=False)

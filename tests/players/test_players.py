@@ -22,12 +22,13 @@ EVENING = settings(
 )
 MET = {
     **{f"in the end {state}": 5 for state in ("playing", "paused", "buffering", "ended", "expired", "terminated")},
-    **{f"exit by {reason}": 15 for reason in ("completed", "stopped", "error", "expired", "terminated")},
-    **dict.fromkeys(("seeked", "buffering_ended", "ad_break_ended", "bitrate_changed", "resumed"), 10),
-    **dict.fromkeys(("session", "duplicate", "clock hours wrong", "stall", "no first frame", "bookmark"), 100),
-    "hole": 50,
+    **{f"exit by {reason}": 5 for reason in ("completed", "stopped", "error", "expired", "terminated")},
+    **dict.fromkeys(("seeked", "buffering_ended", "ad_break_ended", "bitrate_changed", "resumed"), 20),
+    **dict.fromkeys(("session", "duplicate", "clock hours wrong", "stall", "no first frame", "bookmark"), 50),
+    "hole": 3,
 }
-"""What an hour of players must have shown at least, for the run to mean anything."""
+"""What the evenings must have shown at least, to mean anything: far less than they do, since hypothesis chooses others
+whenever the code changes."""
 
 
 def evenings(config: pytest.Config, examples: int) -> settings:
@@ -40,7 +41,7 @@ def evenings(config: pytest.Config, examples: int) -> settings:
 
 
 def test_the_views_hold_the_truth_whatever_players_and_networks_do(pytestconfig: pytest.Config) -> None:
-    taken = evenings(pytestconfig, 100)
+    taken = evenings(pytestconfig, 85)
     run_state_machine_as_test(Players, settings=taken)
     assert Players.steps >= STEPS
     missed = {what: Players.met[what] for what, least in MET.items() if Players.met[what] < least}
@@ -51,8 +52,8 @@ def test_what_comes_for_a_hole_that_was_given_up_is_history_only(pytestconfig: p
     most_waiting = 3
     view = partial(PlaybackSessions, reorder_window=most_waiting)
     machine = cast(type[Players], partial(Players, view, most_waiting))
-    run_state_machine_as_test(machine, settings=evenings(pytestconfig, 20))
-    assert Players.met["too late"] >= 10
+    run_state_machine_as_test(machine, settings=evenings(pytestconfig, 12))
+    assert Players.met["too late"] >= 5
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)

@@ -375,6 +375,43 @@ async def test_a_body_that_stops_arriving_is_given_up_and_what_came_is_done(live
         assert (await door.progress(key))[1]["lines_done"] == 11
 
 
+async def test_a_body_may_take_longer_than_that_of_any_other_request(live: Settings) -> None:
+    """Also than the connection itself gives a body, which is 5 s more."""
+    hasty = {"request_body_timeout_s": 0.2, "request_timeout_s": 0.4}
+    async with serving(live.model_copy(update=hasty)) as door:
+
+        async def slowly() -> AsyncIterator[bytes]:
+            for line in imported(past(), 6):
+                yield line + b"\n"
+                await asyncio.sleep(1)
+
+        reply = await door.send(slowly())
+        assert reply.statuses == ["ok"] * 7
+        assert reply.summary["done"]
+
+
+async def test_of_two_requests_under_one_key_one_is_told_to_come_again_and_nothing_is_lost(
+    live: Settings, door: Door
+) -> None:
+    one, key, go_on = past(), new_id(), asyncio.Event()
+    lines = list(imported(one, 20))
+
+    async def halting() -> AsyncIterator[bytes]:
+        yield body_of(lines[:10])
+        await go_on.wait()
+        yield body_of(lines[10:])
+
+    halted = asyncio.create_task(door.send(halting(), key=key))
+    await asyncio.sleep(1)
+    quick = await door.send(body_of(lines), key=key)
+    go_on.set()
+    slow = await halted
+    assert quick.summary["done"]
+    assert (slow.summary["done"], slow.summary["problem"]) == (False, "backfill-overtaken")
+    assert (await door.send(body_of(lines), key=key)).statuses == ["duplicate"] * 21
+    assert len({event.envelope.id for event in await on_kafka(live, one)}) == 21
+
+
 async def test_only_who_may_import_is_read(door: Door) -> None:
     for principal in (
         Principal(subject="viewer", account_id="a", profile_id="p"),

@@ -111,7 +111,9 @@ class House:
         return self.commands
 
     def start_backfill(self) -> Process:
-        self.backfill = self._start("backfill", "probe_port", backfill_max_events_per_s=PER_S)
+        self.backfill = self._start(
+            "backfill", "probe_port", backfill_max_events_per_s=PER_S, offsets_mirror_interval_s=1
+        )
         return self.backfill
 
     def _start(self, name: str, port_setting: str, **told: object) -> Process:
@@ -358,14 +360,16 @@ async def counts(postgres: Pool, query: str, of: object, expected: int) -> bool:
     return bool(await postgres.fetchval(query, of) == expected)
 
 
-async def test_while_the_views_are_behind_nothing_is_moved(
-    house: House, live: Settings, workers: list[Worker], postgres: Pool
+@pytest.mark.parametrize("store", [0, 1], ids=["postgres", "redis"])
+async def test_while_the_views_of_a_store_are_behind_nothing_is_moved(
+    house: House, live: Settings, workers: list[Worker], postgres: Pool, store: int
 ) -> None:
-    """Its projection stopped, the Postgres views fall behind by what is live; the backfill waits for them."""
+    """Its projection stopped, they fall behind by what is live; the backfill waits for them."""
     prefix, one = new_id(), builders.session(new_id(), profile_id=new_id(), started_at=utc_now())
-    workers[0].process.send_signal(signal.SIGSTOP)
+    workers[store].process.send_signal(signal.SIGSTOP)
     try:
         await produce(live, [builders.reported(Heartbeat, seq % 500, of=one) for seq in range(2_500)])
+        await asyncio.sleep(4)  # a store that is not Postgres says only now and then how far it is
         await house.send(b"\n".join(lines_of(sessions(prefix))[:1_000]), new_id())
         await eventually(house.is_paused)
         moved = await house.backfill.metric("playhead_backfill_moved_total")
@@ -373,7 +377,7 @@ async def test_while_the_views_are_behind_nothing_is_moved(
         assert await house.backfill.metric("playhead_backfill_moved_total") == moved
         assert await house.backfill.is_ready()
     finally:
-        workers[0].process.send_signal(signal.SIGCONT)
+        workers[store].process.send_signal(signal.SIGCONT)
     query = "select sum(event_count) from playback_sessions where session_id like $1"
     await eventually(lambda: counts(postgres, query, f"{prefix}-%", 1_000))
 

@@ -111,7 +111,10 @@ class Mover:
         """
         records = await self._source.fetch(self._pace.slice)
         WAITING.set(self._source.waiting() + len(records))
-        if not records or not await self._until_wanted(records[0]):
+        if not records:
+            await self._views.are_behind()  # who has been asked before can tell of stores that say it late
+            return 0
+        if not await self._until_wanted(records[0]):
             return 0
         events, letters = self._sorted(records)
         for topic, keyed in ((dead_letters_of(BACKFILL.name), letters), (PLAYBACK.name, events)):

@@ -54,6 +54,7 @@ class DeviceSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     model: Text | None = None
     player: Text | None = None
     player_version: Text | None = None
+    app_version: Text | None = None
 
 
 class SessionSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ class DeviceBody(Body):
     model: Code | None = None
     player: Code | None = None
     player_version: Code | None = None
+    app_version: Code | None = None
 
     def value_object(self) -> DeviceSnapshot:
         """As events hold it."""
@@ -38,6 +39,7 @@ class DeviceBody(Body):
             model=self.model,
             player=self.player,
             player_version=self.player_version,
+            app_version=self.app_version,
         )
 
 

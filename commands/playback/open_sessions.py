@@ -127,6 +127,7 @@ def _session(row: asyncpg.Record) -> SessionSnapshot:
             model=row["model"],
             player=row["player"],
             player_version=row["player_version"],
+            app_version=row["app_version"],
         ),
     )
 

@@ -15,6 +15,8 @@ from projections.playback.intervals import NOTHING, Intervals, length, with_inte
 Mode: TypeAlias = Literal["starting", "playing", "paused", "buffering", "ended"]
 Ending: TypeAlias = Literal["completed", "stopped", "error"]
 Buffering: TypeAlias = Literal["startup", "seek", "stall", "ad"]
+Errors: TypeAlias = tuple[tuple[str, int], ...]
+"""How many of each code."""
 
 FASTEST_RATE: Final = 2
 """Players that do not say their rate play up to twice as fast."""
@@ -24,6 +26,9 @@ and how far from where a seek went it may land.
 """
 MOST_INTERVALS: Final = 500
 """Of one session; the shortest are left out."""
+MOST_ERROR_CODES: Final = 20
+"""Of one session; errors of others are counted as UNTOLD."""
+UNTOLD: Final = "other"
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,6 +49,8 @@ class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
     code: str | None = None
     fatal: bool = False
     time: datetime | None = None
+    cdn: str | None = None
+    cdn_edge: str | None = None
 
 
 class Measures(msgspec.Struct, array_like=True, gc=False):
@@ -52,7 +59,8 @@ class Measures(msgspec.Struct, array_like=True, gc=False):
     `mode`: what the player does. `at_ms`, `position_ms`, `rate`, `bitrate_kbps`: as last said. `since_seek_ms`: how far
     it played since a seek, until that is more than SLACK_MS. `buffering`: the kind of that which has not been said to
     end, `mode_before` what it interrupted, `this_stall_ms` how long it stood if it is a stall. `bitrate_ms`: the part
-    of `playing_ms` with a known bitrate; `bits`: the sum of bitrate x time over it (kbps x ms).
+    of `playing_ms` with a known bitrate; `bits`: the sum of bitrate x time over it (kbps x ms). `errors`: how many of
+    each code.
     """
 
     mode: Mode = "starting"
@@ -80,6 +88,9 @@ class Measures(msgspec.Struct, array_like=True, gc=False):
     dropped_frames: int | None = None
     error_count: int = 0
     fatal_error_code: str | None = None
+    cdn: str | None = None
+    cdn_edge: str | None = None
+    errors: Errors = ()
 
 
 def evolve(before: Measures, point: Point) -> Measures:
@@ -134,6 +145,10 @@ def _note_dimensions(now: Measures, point: Point) -> None:
         now.bitrate_kbps = point.bitrate_kbps
     if point.dropped_frames is not None:
         now.dropped_frames = max(point.dropped_frames, now.dropped_frames or 0)
+    if point.cdn is not None:
+        now.cdn = point.cdn
+    if point.cdn_edge is not None:
+        now.cdn_edge = point.cdn_edge
 
 
 def _play(now: Measures) -> None:
@@ -200,9 +215,19 @@ def _end_ad(now: Measures, _: Point) -> None:
 
 def _fail(now: Measures, point: Point) -> None:
     now.error_count += 1
+    now.errors = with_error(now.errors, point.code or UNTOLD)
     if point.fatal:
         now.fatal_error_code = point.code
         _end(now, point, "error")
+
+
+def with_error(errors: Errors, code: str) -> Errors:
+    """The errors and one more of a code."""
+    counts = dict(errors)
+    if len(counts) >= MOST_ERROR_CODES and code not in counts:
+        code = UNTOLD
+    counts[code] = counts.get(code, 0) + 1
+    return tuple(counts.items())
 
 
 def _complete(now: Measures, point: Point) -> None:

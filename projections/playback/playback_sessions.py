@@ -62,7 +62,7 @@ class Folded(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
     """A row. `last_seq`: the highest, which `last_at` (corrected) and `position_ms` are of. `last_recorded_at`,
     `moved_at`: by our clock, the last event, and the last in which the playhead moved. The measures are a reading of
-    `folded`.
+    `folded`. `cdn`, `cdn_edge`: as said last.
     """
 
     session_id: str
@@ -117,6 +117,9 @@ class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
     ended_at: datetime | None = None
     exit_reason: ExitReason | None = None
     ended_by: TerminatedBy | None = None
+    app_version: str | None = None
+    cdn: str | None = None
+    cdn_edge: str | None = None
 
 
 class PlaybackSessions(KeyedView[PlaybackSession, str]):
@@ -184,6 +187,7 @@ def _unseen(session: SessionSnapshot, around: Envelope[Any]) -> PlaybackSession:
         last_recorded_at=around.recordedtime,
         moved_at=around.recordedtime,
         folded=Folded(InOrder(GRANTED_SEQ, Measures())),
+        app_version=device.app_version,
     )
 
 
@@ -269,5 +273,7 @@ def _arrived(
         dropped_frames=now.dropped_frames,
         error_count=now.error_count,
         fatal_error_code=now.fatal_error_code,
+        cdn=now.cdn,
+        cdn_edge=now.cdn_edge,
         exited_before_video=exit_reason is not None and not folded.has_shown,
     )

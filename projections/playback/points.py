@@ -38,6 +38,8 @@ def numbered(event: PlaybackStarted | Reported[Any], at: datetime) -> tuple[int,
         report.rate,
         report.bitrate_kbps,
         report.dropped_frames,
+        cdn=report.cdn,
+        cdn_edge=report.cdn_edge,
     )
     if fields := OF_ITS_OWN[kind]:
         point = replace(point, **{field: getattr(report, field) for field in fields})

@@ -45,6 +45,9 @@ EXAMPLE: Final = {
     "model": "S90D",
     "player": "made-up-player",
     "player_version": "2.1.0",
+    "app_version": "8.4.1",
+    "cdn": "made-up-cdn",
+    "cdn_edge": "icn-2",
     "offline": False,
     "territory": "KR",
     "entitled_by": "subscription",
@@ -110,6 +113,9 @@ class Session(BaseModel):
     model: str | None
     player: str | None
     player_version: str | None
+    app_version: str | None
+    cdn: str | None = Field(description="the CDN that a report named last")
+    cdn_edge: str | None
     offline: bool = Field(description="played from a download, and reported afterwards")
     territory: str | None = Field(description="where it was granted (ISO 3166-1 alpha-2)")
     entitled_by: Literal["subscription", "purchase", "free"] | None

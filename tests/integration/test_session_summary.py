@@ -55,7 +55,7 @@ async def query_api(views: CatalogViews) -> AsyncIterator[QueryApi]:
 @pytest.fixture
 def of() -> p.SessionSnapshot:
     """An episode on a television, of a viewer of its own."""
-    tv = device(platform="tizen", os="Tizen 8", model="S90D", player="made-up", player_version="2.1")
+    tv = device(platform="tizen", os="Tizen 8", model="S90D", player="made-up", player_version="2.1", app_version="8.4")
     owner = new_id()
     return session(new_id(), account_id=AccountId(owner), profile_id=ProfileId(owner), title=episode(1), device=tv)
 
@@ -69,7 +69,7 @@ def evening(of: p.SessionSnapshot) -> list[Envelope[Event]]:
 
     return [
         playback_started(of, territory="KR", entitled_by="subscription"),
-        at(p.Started, 0, 1, 0, startup_ms=820, bitrate_kbps=3_000),
+        at(p.Started, 0, 1, 0, startup_ms=820, bitrate_kbps=3_000, cdn="made-up-cdn", cdn_edge="icn-2"),
         at(p.Seeked, 1, 11, 600, from_ms=10_000),
         at(p.Heartbeat, 2, 17, 606, bitrate_kbps=6_000, dropped_frames=2),
         at(p.BufferingStarted, 3, 21, 610),
@@ -113,6 +113,9 @@ async def test_a_session_s_summary_says_how_it_was_watched(
         "model": "S90D",
         "player": "made-up",
         "player_version": "2.1",
+        "app_version": "8.4",
+        "cdn": "made-up-cdn",
+        "cdn_edge": "icn-2",
         "offline": False,
         "territory": "KR",
         "entitled_by": "subscription",

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from events import playback as p
+from projections.playback.measures import MOST_ERROR_CODES, UNTOLD
 from tests.builders import EVENING, movie, playback_started, session
 from tests.projections.playback.sittings import FILM, after, events_of, summary, told, watched_s
 
@@ -255,6 +256,19 @@ def test_errors_are_counted_and_only_a_fatal_one_ends_the_session() -> None:
     row = summary(STARTED, failed, told(p.Failed, 20, 20, code="E2", fatal=True))
     assert (row.error_count, row.state, row.exit_reason, row.fatal_error_code) == (2, "ended", "error", "E2")
     assert (row.ended_at, row.watched_ms) == (EVENING + timedelta(seconds=20), 20_000)
+
+
+def test_errors_are_counted_by_code_and_those_of_too_many_codes_together() -> None:
+    codes = [f"E{number}" for number in range(MOST_ERROR_CODES + 2)]
+    failed = [told(p.Failed, at, 0, code=code) for at, code in enumerate([*codes, "E0"], start=1)]
+    errors = dict(summary(STARTED, *failed).folded.reports.state.errors)
+    assert errors == {"E0": 2, **dict.fromkeys(codes[1:MOST_ERROR_CODES], 1), UNTOLD: 2}
+
+
+def test_a_session_is_served_by_the_cdn_that_was_named_last() -> None:
+    elsewhere = told(p.Heartbeat, 20, 20, cdn="b", cdn_edge="b-2")
+    row = summary(STARTED, told(p.Heartbeat, 10, 10, cdn="a", cdn_edge="a-1"), elsewhere, told(p.Heartbeat, 30, 30))
+    assert (row.cdn, row.cdn_edge) == ("b", "b-2")
 
 
 @pytest.mark.parametrize("said", [p.Stopped, p.Completed])

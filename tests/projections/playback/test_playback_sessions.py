@@ -36,7 +36,7 @@ def test_a_granted_session_is_starting_at_its_start_position() -> None:
 
 
 def test_the_row_says_what_is_played_where_and_by_whom() -> None:
-    tv = device(platform="tizen", os="Tizen 8", model="S90D", player="made-up", player_version="2.1")
+    tv = device(platform="tizen", os="Tizen 8", model="S90D", player="made-up", player_version="2.1", app_version="8.4")
     snapshot = session(title=episode(3, season=2, credits_start_ms=2_300_000), device=tv)
     row = after(playback_started(snapshot, territory="KR", entitled_by="subscription", limit_unchecked=True))
     assert snapshot_of(row) == snapshot

@@ -22,20 +22,29 @@ def net_changes(
     """By key of the aggregate, what its row gains (or loses) when these rows of its source become those."""
     net: dict[str, R] = {}
     for key, (row, _) in after.items():
-        gave, gives = _contributions(view, before.get(key)), _contributions(view, row)
-        for sign, given in ((TAKEN_BACK, gave), (PUT_IN, gives)):
-            for of_key, one in given.items():
-                if gave.get(of_key) != gives.get(of_key):
-                    net[of_key] = plus(view, net.get(of_key), one, sign)
+        held = before.get(key)
+        if held is not None and row is not None and view.gives_the_same(held, row):
+            continue
+        gave, gives = _contributions(view, held), _contributions(view, row)
+        if gave == gives:
+            continue
+        for of_key, one in gives.items():
+            taken = gave.get(of_key)
+            if taken != one:
+                change = one if taken is None else plus(view, one, taken, TAKEN_BACK)
+                net[of_key] = plus(view, net[of_key], change) if of_key in net else change
+        for of_key in gave.keys() - gives.keys():
+            net[of_key] = plus(view, net.get(of_key), gave[of_key], TAKEN_BACK)
     return net
 
 
 def plus(view: AggregateView[R, S], held: R | None, given: R, sign: int = PUT_IN) -> R:
     """A row with another one added to it, or taken from it. The largest ever given stays, whatever is taken back."""
     base = held or emptied(view, given)
-    sums = {name: _sum(getattr(base, name), getattr(given, name), sign) for name in view.sums}
-    largest = {name: _largest(getattr(base, name), getattr(given, name)) for name in view.maxima}
-    return replace(base, **sums, **largest)
+    changed = {name: _sum(getattr(base, name), value, sign) for name in view.sums if (value := getattr(given, name))}
+    for name in view.maxima:
+        changed[name] = _largest(getattr(base, name), getattr(given, name))
+    return replace(base, **changed)
 
 
 def is_empty(view: AggregateView[R, S], row: R) -> bool:

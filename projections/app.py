@@ -22,6 +22,7 @@ from projections.operations.staff_actions import StaffActions
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import ContinueWatching
 from projections.playback.playback_sessions import PlaybackSessions
+from projections.playback.quality import quality_views
 from projections.playback.session_cmcd import SessionCmcd
 from projections.playback.session_timeline import SessionTimeline
 from projections.playback.title_viewers import TitleViewers
@@ -47,6 +48,7 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
     """The views in Postgres."""
     return (
         PlaybackSessions(reorder_window=settings.reorder_window_events),
+        *quality_views(),
         CatalogTitles(),
         CatalogWindows(),
         CatalogSearch(),

@@ -65,6 +65,10 @@ class AggregateView(View[R], Generic[R, S]):
     def contributions(self, row: S) -> Iterable[R]:
         """What a row of the source gives: at most one row for each key."""
 
+    def gives_the_same(self, before: S, after: S) -> bool:
+        """Whether a row's contributions are known to be what they were; False: they are compared."""
+        return False
+
 
 class Shelf(NamedTuple):
     """Where a row of a hash view is: the hash of a profile, and the field in it."""

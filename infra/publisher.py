@@ -4,12 +4,14 @@ lost.
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from events.refusals import Refusal
 from infra.batches import Lane, Lanes, Part
+from infra.http.deadlines import Deadlines, Limit
 from infra.kafka_link import NOT_CONNECTED, KafkaLink
 from infra.positions import Position
 from infra.settings import Settings
@@ -17,6 +19,11 @@ from infra.settings import Settings
 PUBLISHED = Counter("playhead_events_published_total", "Events that Kafka acknowledged", ["topic"])
 UNPUBLISHED = Counter("playhead_events_unpublished_total", "Events refused because Kafka did not take them", ["topic"])
 INFLIGHT = Gauge("playhead_publish_inflight_bytes", "Taken from players, not yet acknowledged by Kafka")
+
+
+@lru_cache
+def _published(topic: str) -> Counter:
+    return PUBLISHED.labels(topic)
 
 
 class KafkaUnavailable(Refusal):
@@ -45,6 +52,7 @@ class Publisher:
         self._link = KafkaLink(settings)
         self._inflight_bytes = 0
         self._inflight_of: dict[str, int] = {}
+        self._deadlines = Deadlines(settings.produce_timeout_s)
         self._again = {"Retry-After": str(settings.retry_after_s)}
         INFLIGHT.set_function(lambda: self._inflight_bytes)
 
@@ -77,16 +85,23 @@ class Publisher:
         parts: list[Part] = []
         partition = 0
         self._hold(key, size)
+        limit = Limit(self._settings.produce_timeout_s)
+        self._deadlines.add(limit)
         try:
-            async with asyncio.timeout(self._settings.produce_timeout_s):
-                partition, lane = await lanes.lane(topic, key.encode())
-                self._check(lane)
-                offset = await lane.send(key.encode(), bodies, parts)
-        except (TimeoutError, KafkaError) as error:
+            encoded = key.encode()
+            partition, lane = await lanes.lane(topic, encoded)
+            self._check(lane)
+            offset = await lane.send(encoded, bodies, parts)
+        except KafkaError as error:
             raise self._refusal(topic, partition, parts, len(bodies), type(error).__name__) from error
+        except asyncio.CancelledError:
+            if not limit.is_ours():
+                raise
+            raise self._refusal(topic, partition, parts, len(bodies), "it did not answer in time") from None
         finally:
+            self._deadlines.discard(limit)
             self._hold(key, -size)
-        PUBLISHED.labels(topic).inc(len(bodies))
+        _published(topic).inc(len(bodies))
         return Position(topic, partition, offset)
 
     def _open(self, key: str, size: int) -> Lanes:
@@ -126,7 +141,7 @@ class Publisher:
             acknowledged += [offset is not None] * part.count
             last = last if offset is None else offset
         taken = sum(acknowledged)
-        PUBLISHED.labels(topic).inc(taken)
+        _published(topic).inc(taken)
         UNPUBLISHED.labels(topic).inc(count - taken)
         if last is None:
             return self._unavailable(reason)

@@ -21,6 +21,29 @@ class Waiting(Protocol):
         """Its time is over."""
 
 
+class Limit:
+    """Cancels the task that makes it when its time is over: what asyncio.timeout() does, at a tenth of the cost."""
+
+    __slots__ = ("_is_over", "_task", "ends_s")
+
+    def __init__(self, timeout_s: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._is_over = False
+        self.ends_s = task.get_loop().time() + timeout_s
+
+    def overdue(self) -> None:
+        """Cancel it."""
+        self._is_over = True
+        self.ends_s = NEVER
+        self._task.cancel()
+
+    def is_ours(self) -> bool:
+        """Whether the task was cancelled because its time was over, and for nothing else."""
+        return self._is_over and self._task.uncancel() == 0
+
+
 class Deadlines:
     """Everything of one kind that waits now. `shortest_s`: the shortest time that any of it is given."""
 

@@ -7,7 +7,7 @@ import asyncio
 from typing import Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -185,7 +185,7 @@ class _Body:
         coding, self._coding = self._coding, b""
         try:
             inflate = self._inflater.of(coding)
-            inflated = inflate(await request.body())
+            inflated = inflate(await _whole(request))
         except InflatedTooLarge as error:
             raise self._too_large() from error
         except EncodingUnknown as error:
@@ -256,4 +256,16 @@ async def inflated_body(request: Request) -> bytes:
     Raises HTTPException 413 and 415, EncodingMalformed.
     """
     encoded: _Body | None = request.scope.get(KEY)
-    return await request.body() if encoded is None else await encoded.inflated(request)
+    return await _whole(request) if encoded is None else await encoded.inflated(request)
+
+
+async def _whole(request: Request) -> bytes:
+    """As request.body(), without the generator that it goes through."""
+    message = await request.receive()
+    pieces: list[bytes] = [message.get("body", b"")]
+    while message.get("more_body"):
+        message = await request.receive()
+        pieces.append(message.get("body", b""))
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

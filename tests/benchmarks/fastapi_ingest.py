@@ -19,6 +19,8 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request,
 from fastapi.routing import APIRoute
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from events.playback import EVENT_OF
+from events.registry import dataschema_of, type_of
 from events.topics import PLAYBACK
 from infra.access.tokens import PLAYBACK_AUDIENCE, Tokens
 from infra.clock import utc_now
@@ -37,6 +39,12 @@ redis.call('HSET', KEYS[1], 'profile', ARGV[1], 'state', 'started', 'lease_until
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return lease_until_ms
 """
+
+NAMES = {
+    str(report.__struct_config__.tag): (type_of(event), dataschema_of(type_of(event)))
+    for report, event in EVENT_OF.items()
+}
+"""An event's type and schema, by the type of its report."""
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 PositionMs = Annotated[int, Field(ge=0, le=2**42)]
@@ -254,13 +262,14 @@ async def report(body: ReportBody, session: Annotated[Session, Depends(session_o
             results.append(Result(status="rejected", seq=each.seq, problem="position-beyond-duration"))
             continue
         at = min(each.at - skew, latest)
+        names = NAMES[each.type]
         event = CloudEvent(
             id=f"{session.session_id}:{each.seq}",
-            type=f"playback.{each.type}.v1",
+            type=names[0],
             subject=session.session_id,
             time=at,
             recordedtime=received_at,
-            dataschema=f"https://playhead.dev/schemas/playback.{each.type}.v1.json",
+            dataschema=names[1],
             partitionkey=session.profile_id,
             correlationid=correlation_id,
             principal=session.profile_id,

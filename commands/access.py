@@ -1,19 +1,26 @@
-"""Whose account a command is about: the caller's own, or anybody's for staff with the scope for it."""
+"""Whose account a command is about: the caller's own, or anybody's for staff with the scope for it; or whose profile,
+the caller's own alone.
+"""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Path
 
-from events.types import AccountId
+from events.types import AccountId, ProfileId
 from infra.access.authentication import Forbidden, Needs
 from infra.access.permissions import Principal, Scope
 
 AccountIdPath = Annotated[AccountId, Path(min_length=1, max_length=64, pattern="^[0-9a-zA-Z_-]+$")]
+ProfileIdPath = Annotated[ProfileId, Path(min_length=1, max_length=64, pattern="^[0-9a-zA-Z_-]+$")]
 
 
 class NotYourAccount(Forbidden):
     """The account is someone else's."""
+
+
+class NotYourProfile(Forbidden):
+    """The profile is another viewer's."""
 
 
 def check_account(caller: Principal, account_id: str, *, own: Scope, staff: Scope | None = None) -> None:
@@ -37,3 +44,24 @@ def own_account(own: Scope, staff: Scope | None = None) -> Callable[..., Awaitab
 
 OwnAccount = Annotated[AccountId, Depends(own_account(Scope.ACCOUNT))]
 """For routes of an account's owner alone."""
+
+
+class Watcher(NamedTuple):
+    """A viewer's own profile, and the account that it is of."""
+
+    account_id: AccountId
+    profile_id: ProfileId
+    subject: str
+
+
+async def own_watching(
+    caller: Annotated[Principal, Depends(Needs(Scope.WATCHING))], profile_id: ProfileIdPath
+) -> Watcher:
+    """The profile in the path. Raises Unauthenticated, ScopeMissing, NotYourProfile."""
+    if caller.profile_id != profile_id or caller.account_id is None:
+        raise NotYourProfile("the access token is for another profile; take one for the profile in the path")
+    return Watcher(AccountId(caller.account_id), profile_id, caller.subject)
+
+
+OwnWatching = Annotated[Watcher, Depends(own_watching)]
+"""For routes about what a profile watched."""

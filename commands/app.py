@@ -15,7 +15,7 @@ from commands.identity import routes as identity
 from commands.identity.problems import PROBLEMS as IDENTITY_PROBLEMS
 from commands.openapi import document_ingest
 from commands.payments import routes as payments
-from commands.playback import collecting, reporting
+from commands.playback import collecting, reporting, watching_routes
 from commands.playback import routes as playback
 from commands.playback.backfill import routes as backfill
 from commands.playback.cmcd.records import Bounds
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(reporting.routes)
     app.router.routes.extend(collecting.routes)
     app.include_router(playback.router)
+    app.include_router(watching_routes.router)
     backfill.install(app, settings)
     app.include_router(catalog.router)
     identity.install(app, settings)

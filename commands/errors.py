@@ -4,7 +4,7 @@ from typing import Final
 
 import asyncpg
 
-from commands.access import NotYourAccount
+from commands.access import NotYourAccount, NotYourProfile
 from commands.catalog import refusals as catalog
 from commands.handling import IdempotencyKeyMissing, VersionConflict
 from commands.payments.refusals import PaymentNotRecorded
@@ -34,6 +34,7 @@ PIN_REQUIRED = ProblemKind(403, "pin-required", "This needs the profile's PIN")
 PROBLEMS: Final[Problems] = {
     **authentication.PROBLEMS,
     NotYourAccount: ProblemKind(403, "not-your-account", "The account belongs to someone else"),
+    NotYourProfile: ProblemKind(403, "not-your-profile", "The profile belongs to someone else"),
     IdempotencyKeyReused: ProblemKind(422, "idempotency-key-reused", "The Idempotency-Key came with another request"),
     IdempotencyKeyMissing: ProblemKind(400, "idempotency-key-missing", "The command needs an Idempotency-Key"),
     VersionConflict: ProblemKind(412, "version-conflict", "The stream has moved on since it was read"),

@@ -19,6 +19,7 @@ from events.types import (
     ProfileId,
     SeriesId,
     SessionId,
+    ShelfId,
     Text,
     TitleId,
     TitleKind,
@@ -316,6 +317,29 @@ class PlaybackCmcdRequested(Observed, frozen=True):
     """A record in request mode: the player asked for an object, and said this beside."""
 
 
+class ContinueWatchingHidden(Event, frozen=True):
+    """A viewer took a row out of continue watching: it is gone until a play of it begins after the envelope's time.
+    `shelf`: the series, or the title of no series. What was watched stays as it is.
+    """
+
+    account_id: AccountId
+    profile_id: ProfileId
+    shelf: ShelfId
+
+
+class WatchHistoryRemoved(Event, frozen=True):
+    """A viewer took a session out of their watch history. `started_at`: when it began; `title_id` and `shelf`: what was
+    played in it, and the row of continue watching that it belongs to, which goes too if that title is what it shows.
+    """
+
+    account_id: AccountId
+    profile_id: ProfileId
+    session_id: SessionId
+    started_at: Instant
+    title_id: TitleId
+    shelf: ShelfId
+
+
 ReportedEvent = (
     PlaybackFirstFrameShown
     | PlaybackProgressed
@@ -338,7 +362,9 @@ ClosedEvent = PlaybackSessionExpired | PlaybackSessionTerminated
 """What ends a session from outside its player."""
 CmcdEvent = PlaybackCmcdReported | PlaybackCmcdRequested
 """What says how a player fares, and nothing of the playhead."""
-PlaybackEvent = PlayedEvent | ClosedEvent | CmcdEvent
+ProfileEvent = ContinueWatchingHidden | WatchHistoryRemoved
+"""What a viewer decided about what is kept of their watching; of no session."""
+PlaybackEvent = PlayedEvent | ClosedEvent | CmcdEvent | ProfileEvent
 
 EVENT_OF: dict[type[Report], type[Event]] = {
     report: event for event in get_args(ReportedEvent) for report in get_args(event.__orig_bases__[0])

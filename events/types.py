@@ -14,6 +14,8 @@ DeviceId = NewType("DeviceId", str)
 SessionId = NewType("SessionId", str)
 TitleId = NewType("TitleId", str)
 SeriesId = NewType("SeriesId", str)
+ShelfId = NewType("ShelfId", str)
+"""A row of continue watching: a series, or a title of no series."""
 PlanId = NewType("PlanId", str)
 SubscriptionId = NewType("SubscriptionId", str)
 InvoiceId = NewType("InvoiceId", str)

@@ -15,6 +15,7 @@ from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, Re
 from events.operations import RecordDeadLettered
 from events.playback import (
     EVENT_OF,
+    ContinueWatchingHidden,
     DeviceSnapshot,
     Heartbeat,
     PlaybackCmcdReported,
@@ -26,6 +27,7 @@ from events.playback import (
     SessionSnapshot,
     TerminatedBy,
     TitleSnapshot,
+    WatchHistoryRemoved,
 )
 from events.registry import REGISTRY, dataschema_of, type_of
 from events.titles import EpisodePlace, Kind, LocalizedText, Markers, Season, Status, TitleDetails
@@ -37,6 +39,7 @@ from events.types import (
     ProfileId,
     SeriesId,
     SessionId,
+    ShelfId,
     TitleId,
     TitleKind,
 )
@@ -159,6 +162,33 @@ def playback_terminated(of: SessionSnapshot | None = None, *, at: datetime) -> E
     snapshot = of or session()
     by = TerminatedBy(profile_id=snapshot.profile_id, device_name="Kitchen", title_name="Sintel")
     return _closed(PlaybackSessionTerminated(session=snapshot, reason="replaced", by=by), snapshot, "terminated", at)
+
+
+def continue_watching_hidden(shelf: str = "night-of-the-living-dead", *, at: datetime) -> Envelope[Event]:
+    """profile-1 hid a row of continue watching."""
+    account_id, profile_id = AccountId("account-1"), ProfileId("profile-1")
+    event = ContinueWatchingHidden(account_id=account_id, profile_id=profile_id, shelf=ShelfId(shelf))
+    return _decided(event, f"hidden-{shelf}-{at.isoformat()}", at)
+
+
+def watch_history_removed(of: SessionSnapshot | None = None, *, at: datetime) -> Envelope[Event]:
+    """A viewer took a session out of their history."""
+    snapshot = of or session()
+    title = snapshot.title
+    event = WatchHistoryRemoved(
+        account_id=snapshot.account_id,
+        profile_id=snapshot.profile_id,
+        session_id=snapshot.session_id,
+        started_at=snapshot.started_at,
+        title_id=title.title_id,
+        shelf=ShelfId(title.series_id or title.title_id),
+    )
+    return _decided(event, f"removed-{snapshot.session_id}", at)
+
+
+def _decided(event: ContinueWatchingHidden | WatchHistoryRemoved, event_id: str, at: datetime) -> Envelope[Event]:
+    built = envelope(event, id=event_id, subject=event.profile_id, partitionkey=event.profile_id)
+    return msgspec.structs.replace(built, time=at, recordedtime=at)
 
 
 def cmcd_record(sn: int = 0, **keys: Any) -> Record:

@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Context, Envelope, Event, encode
-from events.playback import PlaybackEvent, SessionSnapshot
+from events.playback import ContinueWatchingHidden, PlaybackEvent, SessionSnapshot, WatchHistoryRemoved
 from events.registry import dataschema_of, members, type_of
+from infra.ids import new_id
 
 SOURCE = "/playback"
 _NAMES: dict[type[Event], tuple[str, str]] = {
@@ -29,6 +30,29 @@ def recorded(
             datacontenttype=DATA_CONTENT_TYPE,
             dataschema=dataschema,
             partitionkey=session.profile_id,
+            correlationid=context.correlation_id,
+            traceparent=context.traceparent,
+            principal=context.principal,
+            data=event,
+        )
+    )
+
+
+def decided(event: ContinueWatchingHidden | WatchHistoryRemoved, context: Context, *, at: datetime) -> bytes:
+    """What a viewer decided now about what is kept of a profile's watching."""
+    type_name, dataschema = _NAMES[type(event)]
+    return encode(
+        Envelope(
+            specversion=SPEC_VERSION,
+            id=new_id(),
+            source=SOURCE,
+            type=type_name,
+            subject=event.profile_id,
+            time=at,
+            recordedtime=at,
+            datacontenttype=DATA_CONTENT_TYPE,
+            dataschema=dataschema,
+            partitionkey=event.profile_id,
             correlationid=context.correlation_id,
             traceparent=context.traceparent,
             principal=context.principal,

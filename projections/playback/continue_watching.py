@@ -2,18 +2,30 @@
 
 The rules are those of the domain's page, "Continue watching": R2 the last write wins on (corrected time, session
 start, seq), R3 within a session seq orders, R4 opening a title and backing out does not lose the place, R5 when a
-title is complete, R6 a completed episode offers the next, R8 what was completed once stays counted, R9 a fatal error
-changes nothing.
+title is complete, R6 a completed episode offers the next, R7 a row that was hidden is gone until a play begins, R8 what
+was completed once stays counted, R9 a fatal error changes nothing.
+
+Of R7: a play begins when its session does. A session that was there before goes on moving the row and does not bring
+it back. Two moments in the row decide, when it was last hidden and when the latest of its sessions began, and both
+only ever grow: so it does not matter which of the events comes first.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from events.envelope import Event, Recorded
-from events.playback import PlaybackFailed, PlaybackSeeked, Reported, ReportedEvent
+from events.playback import (
+    ContinueWatchingHidden,
+    PlaybackFailed,
+    PlaybackSeeked,
+    ProfileEvent,
+    Reported,
+    ReportedEvent,
+    WatchHistoryRemoved,
+)
 from events.registry import members
 from events.topics import PLAYBACK
 from projections.playback.completion import Thresholds
@@ -21,9 +33,10 @@ from projections.playback.intervals import NOTHING, Intervals, length, with_inte
 from projections.playback.measures import FASTEST_RATE, SLACK_MS
 from projections.views import HashView, Shelf
 
-State: TypeAlias = Literal["in_progress", "completed", "next_episode"]
+State: TypeAlias = Literal["in_progress", "completed", "next_episode", "unwatched"]
 AnyReported: TypeAlias = Reported[Any]
 
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 MOST_INTERVALS: Final = 20
 """Of what a session watched, as far as R4 needs it; the shortest are left out."""
 
@@ -41,11 +54,12 @@ class Playing(msgspec.Struct, frozen=True, kw_only=True):
 
 class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row: the title last watched, and how far. `next_episode` means that title_id is completed and next_title_id
-    comes next.
+    comes next; `unwatched`, that the row was hidden before anything was known of it.
 
     `play_count`: completions, kept when it is watched again (R8); `counted_session_id`: the session that completed
     last, which counts once. `rival`: another session that has not watched enough to take the row over (R4), or that
-    had it before.
+    had it before. `hidden`: no play began since `hidden_at`, when a viewer hid it last (R7); `begun_at`: when
+    its latest session began, if that is another than the one that holds the row.
     """
 
     title_id: str
@@ -68,15 +82,18 @@ class Bookmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     play_count: int = 0
     counted_session_id: str | None = None
     rival: Playing | None = None
+    hidden: bool = False
+    hidden_at: datetime | None = None
+    begun_at: datetime | None = None
 
 
 class ContinueWatching(HashView[Bookmark]):
-    """Takes reports only: a session that was granted and shows no frame changes nothing."""
+    """Takes reports, and what viewers say of a row: a session that was granted and shows no frame changes nothing."""
 
     name = "continue_watching"
     row = Bookmark
     topics = (PLAYBACK,)
-    events = members(ReportedEvent)
+    events = members(ReportedEvent | ProfileEvent)
 
     def __init__(self, thresholds: Thresholds, *, most_rows: int, ttl_s: int) -> None:
         self._thresholds = thresholds
@@ -90,20 +107,31 @@ class ContinueWatching(HashView[Bookmark]):
     def key(self, recorded: Recorded[Event]) -> Shelf:
         """The profile, and the series or title (R1)."""
         event = recorded.data
+        if isinstance(event, ContinueWatchingHidden | WatchHistoryRemoved):
+            return Shelf(event.profile_id, event.shelf)
         assert isinstance(event, Reported)
         title = event.session.title
         return Shelf(event.session.profile_id, title.series_id or title.title_id)
 
     def project(self, row: Bookmark | None, recorded: Recorded[Event]) -> Bookmark | None:
-        """The row after a report."""
-        event = recorded.data
+        """The row after a report, or after a viewer did not want to see it."""
+        event, at = recorded.data, recorded.envelope.time
+        if isinstance(event, ContinueWatchingHidden):
+            return _hidden(row or _unwatched(event, at), at)
+        if isinstance(event, WatchHistoryRemoved):
+            return _hidden(row, at) if row is not None and row.title_id == event.title_id else row
         assert isinstance(event, Reported)
         if isinstance(event, PlaybackFailed) and event.report.fatal:
             return row  # R9
+        watched = row if row is None or row.state != "unwatched" else None
+        return _still_hidden(row, self._reported(watched, event, at), event.session.started_at)
+
+    def _reported(self, row: Bookmark | None, event: AnyReported, at: datetime) -> Bookmark | None:
+        """The row after a report, whether or not it is hidden."""
         known = _known(row, event.session.session_id)
         if row is not None and known is not None and event.report.seq <= known.seq:
             return row  # R3
-        playing = _advanced(known, event, recorded.envelope.time)
+        playing = _advanced(known, event, at)
         if row is None or playing.session_id == row.session_id:
             return self._bookmark(event, playing, row)
         return self._challenged(row, event, playing)
@@ -125,6 +153,49 @@ class ContinueWatching(HashView[Bookmark]):
         if not taken or length(playing.watched) < self._thresholds.enough_to_bookmark_ms(title):
             return _with_rival(row, playing)  # R4, R5
         return self._bookmark(event, playing, replace(row, rival=_in_hand(row)))
+
+
+def _begun_at(row: Bookmark) -> datetime:
+    """When the latest of its sessions began."""
+    return row.session_started_at if row.begun_at is None else max(row.session_started_at, row.begun_at)
+
+
+def _hidden(row: Bookmark, at: datetime) -> Bookmark:
+    """R7: the row, hidden at a time, if not later."""
+    if row.hidden_at is not None and at <= row.hidden_at:
+        return row
+    return replace(row, hidden_at=at, hidden=_begun_at(row) <= at)
+
+
+def _unwatched(event: ContinueWatchingHidden, at: datetime) -> Bookmark:
+    """What remembers that a row was hidden of which nothing is known: reports of before may come late."""
+    return Bookmark(
+        title_id=event.shelf,
+        kind="",
+        name="",
+        position_ms=0,
+        duration_ms=0,
+        updated_at=at,
+        session_id="",
+        session_started_at=NEVER,
+        seq=0,
+        state="unwatched",
+        last_position_ms=0,
+    )
+
+
+def _still_hidden(before: Bookmark | None, after: Bookmark | None, began_at: datetime) -> Bookmark | None:
+    """The row after a report of a session that began at a time: no less hidden by it, and no more (R7)."""
+    if before is None:
+        return after
+    row = after or before
+    begun = max(_begun_at(before), began_at)
+    begun_at = begun if begun > row.session_started_at else None
+    hidden_at = before.hidden_at
+    hidden = hidden_at is not None and (begun <= hidden_at or row.state == "unwatched")
+    if (row.hidden_at, row.begun_at, row.hidden) == (hidden_at, begun_at, hidden):
+        return row
+    return replace(row, hidden=hidden, hidden_at=hidden_at, begun_at=begun_at)
 
 
 def _known(row: Bookmark | None, session_id: str) -> Playing | None:

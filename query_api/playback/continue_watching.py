@@ -65,7 +65,9 @@ class ContinueWatching(BaseModel):
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """A row as the projection stores it, without what only the projection needs; `progress` is added here."""
+    """A row as the projection stores it, without what only the projection needs; `progress` is added here. `hidden`:
+    by its viewer, and never in a reply (rule R7).
+    """
 
     title_id: str
     kind: str
@@ -80,6 +82,7 @@ class Row(msgspec.Struct, kw_only=True):
     state: str
     next_title_id: str | None = None
     updated_at: str
+    hidden: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Reply(msgspec.Struct):
@@ -125,13 +128,13 @@ async def continue_watching_json(sources: Sources, profile_id: str, limit: int) 
 
 
 def resumable(values: list[bytes], limit: int, withdrawn: frozenset[str] = frozenset()) -> list[Row]:
-    """The newest rows that are neither completed nor withdrawn, of values that are each
+    """The newest rows that are neither completed, hidden nor withdrawn, of values that are each
     "<offset>:<updated_ms>:<row>".
     """
     rows: list[Row] = []
     for _, row_json in sorted(map(_updated_and_row, values), reverse=True):
         row = _rows.decode(row_json)
-        if row.state != COMPLETED and withdrawn.isdisjoint(_offered(row)):
+        if row.state != COMPLETED and row.hidden is not True and withdrawn.isdisjoint(_offered(row)):
             row.progress = progress_of(row.position_ms, row.duration_ms)
             rows.append(row)
             if len(rows) == limit:

@@ -49,6 +49,7 @@ OWNERSHIP: Final = {
     "sign_in_id": WITHIN_ACCOUNT,
     "title_id": PUBLIC_ID,
     "series_id": PUBLIC_ID,
+    "shelf": PUBLIC_ID,
     "season_number": PUBLIC_ID,
     "plan_id": PUBLIC_ID,
     "offer_id": STAFF_ONLY,

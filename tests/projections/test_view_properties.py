@@ -19,6 +19,7 @@ from tests.builders import (
     cmcd_record,
     cmcd_reported,
     cmcd_requested,
+    continue_watching_hidden,
     episode,
     episode_published,
     movie_published,
@@ -31,6 +32,7 @@ from tests.builders import (
     season_added,
     series_published,
     session,
+    watch_history_removed,
 )
 from tests.projections.folds import feeding, rows_after
 from tests.projections.identity import histories as identity
@@ -62,6 +64,9 @@ HISTORIES: dict[str, list[Envelope[Event]]] = {
         reported(p.BufferingStarted, 1, of=SILENT),
         reported(p.Paused, 0, of=SILENT),
         playback_expired(PILOT, at=EVENING + timedelta(minutes=30)),
+        continue_watching_hidden("harbour", at=EVENING + timedelta(minutes=40)),
+        reported(p.Heartbeat, 10, of=FILM, position_ms=2_110_000),
+        watch_history_removed(FILM, at=EVENING + timedelta(minutes=50)),
     ],
     "catalog.events": [
         movie_published("heat"),

@@ -46,6 +46,10 @@ def test_what_was_withdrawn_is_not_offered_nor_what_follows_it() -> None:
     assert [row.title_id for row in resumable(values, 20, withdrawn)] == ["gone-finished", "there"]
 
 
+def test_r7_what_its_viewer_hid_is_not_offered() -> None:
+    assert ids([value("hidden", 2, hidden=True), value("shown", 1)]) == ["shown"]
+
+
 def test_the_limit_counts_what_is_offered() -> None:
     values = [value("done", 9, "completed"), *(value(f"t{n}", n) for n in range(5))]
     assert ids(values, limit=2) == ["t4", "t3"]
@@ -69,5 +73,5 @@ def test_names_may_hold_colons_and_braces() -> None:
 
 def test_the_reply_is_what_the_documentation_says() -> None:
     [row] = resumable([value("t", 1)], 20)
-    assert Row.__struct_fields__ == tuple(ContinueWatchingItem.model_fields)
+    assert Row.__struct_fields__ == (*ContinueWatchingItem.model_fields, "hidden")
     ContinueWatchingItem.model_validate_json(msgspec.json.encode(row), strict=True)

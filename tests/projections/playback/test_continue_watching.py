@@ -9,10 +9,21 @@ from hypothesis import strategies as st
 
 from events import playback as p
 from events.envelope import Envelope, Event
+from events.types import TitleKind
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import Bookmark, ContinueWatching
 from projections.views import Shelf
-from tests.builders import EVENING, MINUTE_MS, episode, movie, recorded, reported, session
+from tests.builders import (
+    EVENING,
+    MINUTE_MS,
+    continue_watching_hidden,
+    episode,
+    movie,
+    recorded,
+    reported,
+    session,
+    watch_history_removed,
+)
 from tests.projections.folds import project, rows_after
 from tests.projections.playback.test_session_timeline import REPORTS
 
@@ -181,6 +192,73 @@ def test_r6_the_last_episode_is_completed() -> None:
     assert after(*watched(last, minutes=37)).state == "completed"
 
 
+NOON_AFTER = EVENING + 17 * HOUR
+TOMORROW = session("tomorrow", title=movie(), started_at=EVENING + 24 * HOUR)
+
+
+def test_r7_a_hidden_row_is_gone_until_a_play_begins_after_that() -> None:
+    hidden = after(*watched(TODAY, minutes=20), continue_watching_hidden(at=NOON_AFTER))
+    assert (hidden.hidden, hidden.position_ms, hidden.state) == (True, 20 * MINUTE_MS, "in_progress")
+    row = project(VIEW, watched(TOMORROW, minutes=5), hidden)
+    assert (row.hidden, row.session_id, row.position_ms) == (False, "tomorrow", 5 * MINUTE_MS)
+
+
+def test_r7_a_session_that_goes_on_moves_the_hidden_row_and_does_not_bring_it_back() -> None:
+    before, hide = watched(TODAY, minutes=20), continue_watching_hidden(at=EVENING + timedelta(minutes=20, seconds=1))
+    row = after(*before, hide, *watched(TODAY, minutes=5, first_seq=21, begin_ms=21 * MINUTE_MS))
+    assert (row.hidden, row.position_ms) == (True, 26 * MINUTE_MS)
+
+
+def test_r7_another_session_of_before_that_is_reported_late_does_not_bring_it_back() -> None:
+    hide = continue_watching_hidden(at=NOON_AFTER)
+    assert after(*watched(TODAY, minutes=20), hide, *watched(LATER, minutes=9)).hidden
+    assert after(hide, *watched(LATER, minutes=9)).hidden
+
+
+def test_r7_a_play_that_begins_and_is_left_at_once_brings_the_row_back_where_it_was() -> None:
+    opened = reported(p.Started, 0, of=TOMORROW, position_ms=0)
+    row = after(*watched(TODAY, minutes=20), continue_watching_hidden(at=NOON_AFTER), opened)
+    assert (row.hidden, row.session_id, row.position_ms) == (False, "today", 20 * MINUTE_MS)
+
+
+def test_r7_what_is_hidden_again_is_gone_again() -> None:
+    row = after(
+        *watched(TODAY, minutes=20),
+        continue_watching_hidden(at=NOON_AFTER),
+        *watched(TOMORROW, minutes=5),
+        continue_watching_hidden(at=EVENING + 25 * HOUR),
+    )
+    assert row.hidden
+    assert VIEW.project(row, recorded(continue_watching_hidden(at=NOON_AFTER))) is row
+
+
+def test_r7_hiding_leaves_what_was_watched_as_it_is() -> None:
+    row = after(*watched(TODAY, minutes=95), continue_watching_hidden(at=NOON_AFTER), *watched(TOMORROW, minutes=95))
+    assert (row.state, row.play_count) == ("completed", 2)
+
+
+def test_r7_a_row_of_which_nothing_is_known_is_hidden_too() -> None:
+    row = after(continue_watching_hidden("harbour", at=NOON_AFTER))
+    assert (row.hidden, row.state, row.title_id) == (True, "unwatched", "harbour")
+    short = session("short", title=episode(9, duration_ms=3 * MINUTE_MS), started_at=EVENING + 24 * HOUR)
+    assert project(VIEW, watched(short, minutes=2), row).hidden  # R5: there is nothing to show
+
+
+@given(st.permutations([*watched(TODAY, minutes=3), *watched(TOMORROW, minutes=3)]), st.integers(0, 8))
+def test_r7_it_does_not_matter_when_the_hiding_is_told(events: list[Any], place: int) -> None:
+    for at, hidden in ((NOON_AFTER, False), (EVENING + 30 * HOUR, True)):
+        told = [*events[:place], continue_watching_hidden(at=at), *events[place:]]
+        assert after(*told).hidden is hidden
+
+
+def test_a_session_taken_out_of_the_history_takes_the_row_along_that_shows_its_title() -> None:
+    first, second = (session(f"s{n}", title=episode(n), started_at=EVENING + n * HOUR) for n in (1, 2))
+    row = after(*watched(first, minutes=9), *watched(second, minutes=9))
+    assert VIEW.project(row, recorded(watch_history_removed(first, at=NOON_AFTER))) is row
+    assert project(VIEW, [watch_history_removed(second, at=NOON_AFTER)], row).hidden
+    assert project(VIEW, [watch_history_removed(second, at=NOON_AFTER)]) is None
+
+
 def test_r8_watching_again_keeps_the_play_count() -> None:
     again = session("again", started_at=EVENING + 24 * HOUR)
     row = after(*watched(TODAY, minutes=95), *watched(again, minutes=10))
@@ -201,6 +279,10 @@ def test_r9_a_fatal_error_changes_nothing() -> None:
     row = after(*watched(TODAY, minutes=5))
     assert VIEW.project(row, failed) is row
     assert VIEW.project(None, failed) is None
+
+
+def test_r10_live_has_no_bookmark_since_it_is_not_played_on_demand() -> None:
+    assert {kind.value for kind in TitleKind} == {"movie", "episode", "short"}
 
 
 @given(st.permutations(watched(TODAY, minutes=6) * 2))

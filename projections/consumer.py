@@ -115,6 +115,13 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = self._ensure_consumer()
         return await consumer.beginning_offsets(places), await consumer.end_offsets(places)
 
+    async def answers(self) -> None:
+        """Returns when Kafka has answered a question that needs no partition."""
+        await self.call_thread(self._answers)
+
+    async def _answers(self) -> None:
+        await self._ensure_consumer()._client.fetch_all_metadata()
+
     async def mirror(self, offsets: Mapping[Partition, int]) -> None:
         """Commit offsets of partitions that are still ours."""
         await self.call_thread(self._mirror, offsets)
@@ -214,6 +221,13 @@ class SlabConsumer(driver.Consumer):  # type: ignore[misc]
             await self._thread.mirror(offsets)
         except (KafkaError, TimeoutError, OSError) as error:
             log.info("offsets not mirrored", error=repr(error))
+
+    async def answers(self) -> None:
+        """Returns when Kafka has answered. Raises StoreUnavailable."""
+        try:
+            await self._thread.answers()
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise StoreUnavailable(f"Kafka does not answer: {error!r}") from error
 
 
 class SlabTransport(driver.Transport):  # type: ignore[misc]

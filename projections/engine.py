@@ -10,7 +10,7 @@ from typing import Generic
 import msgspec
 
 from events.topics import DEAD_LETTERS
-from infra.clock import monotonic_s
+from infra.clock import Clock, monotonic_s, utc_now
 from infra.telemetry import log
 from projections import metrics
 from projections.errors import RecordRefused
@@ -36,7 +36,8 @@ class Applied(msgspec.Struct, frozen=True):
 class Engine(Generic[V]):
     """Applies slabs to a store's views. One call of apply() at a time."""
 
-    def __init__(self, store: Store[V], views: Sequence[V], letters: Letters) -> None:
+    def __init__(self, store: Store[V], views: Sequence[V], letters: Letters, clock: Clock = utc_now) -> None:
+        self._clock = clock
         self._store = store
         self._views = views
         self._letters = letters
@@ -114,6 +115,15 @@ class Engine(Generic[V]):
             metrics.ROWS.labels(projection, view).inc(count)
         metrics.BATCH_SECONDS.labels(projection).observe(took_s)
         metrics.BATCH_RECORDS.labels(projection).observe(sum(intake.counts.values()))
+        self._count_times(intake, projection)
+
+    def _count_times(self, intake: Intake[V], projection: str) -> None:
+        now_s = self._clock().timestamp()
+        metrics.CHECKPOINT.labels(projection).set(now_s)
+        for topic, times in intake.taken_at.items():
+            metrics.NEWEST.labels(projection, topic).set(max(times).timestamp())
+            for first_at in times[::2]:
+                metrics.FRESHNESS_SECONDS.labels(projection, topic).observe(max(now_s - first_at.timestamp(), 0.0))
 
 
 async def _folded(round_: Round[V], intake: Intake[V], refusals: Mapping[str, str]) -> list[tuple[V, Ready]]:

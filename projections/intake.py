@@ -1,6 +1,7 @@
 """The first step of a round: decodes slabs once, drops what is applied, and sorts the rest by view."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import msgspec
@@ -23,7 +24,8 @@ class Intake(Generic[V]):
     """What a round takes of its slabs.
 
     `after`: the checkpoints when the round is done. `gaps`: partitions whose slab starts after what is applied.
-    `letters`: records that cannot be read. `counts`: records taken, by topic.
+    `letters`: records that cannot be read. `counts`: records taken, by topic. `taken_at`: by topic, when Playhead took
+    the first event of each slab, and the last.
     """
 
     def __init__(self, views: Sequence[V], before: Checkpoints, decode: Decode = REGISTRY.decode) -> None:
@@ -31,6 +33,8 @@ class Intake(Generic[V]):
         self.gaps: set[Partition] = set()
         self.letters: list[Letter] = []
         self.counts: dict[str, int] = {}
+        self.taken_at: dict[str, list[datetime]] = {}
+        self._times: list[datetime] = []
         self.by_view: list[tuple[V, list[Taken]]] = [(view, []) for view in views]
         self._takers: Mapping[type[Event], list[list[Taken]]] = _takers(self.by_view)
         self._decode = decode
@@ -44,9 +48,12 @@ class Intake(Generic[V]):
             return
         _check_start(slab)
         position = held.position
+        self._times = []
         for record in slab.records:
             if record.offset >= held.next_offset:
                 position = self._take_record(partition, record, position)
+        if times := self._times:
+            self.taken_at.setdefault(partition.topic, []).extend((times[0], times[-1]))
         self.after[partition] = Checkpoint(max(held.next_offset, slab.end), position)
 
     def _take_record(self, partition: Partition, record: Record, applied: int) -> int:
@@ -66,6 +73,7 @@ class Intake(Generic[V]):
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._set_aside(partition, record, Reason.UNDECODABLE, str(error))
         else:
+            self._times.append(recorded.envelope.recordedtime)
             for takers in self._takers.get(type(recorded.data), ()):
                 takers.append(Taken(partition, record, recorded))
         return position

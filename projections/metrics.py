@@ -21,6 +21,22 @@ BATCH_RECORDS: Final = Histogram(
     ["projection"],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000),
 )
+FRESHNESS_SECONDS: Final = Histogram(
+    "playhead_projection_freshness_seconds",
+    "From taking an event to having it in the views: of the oldest of each batch of a partition",
+    ["projection", "topic"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200),
+)
+NEWEST: Final = Gauge(
+    "playhead_projection_newest_event_timestamp_seconds",
+    "When the newest event that is applied was taken; its age is time() less this",
+    ["projection", "topic"],
+)
+CHECKPOINT: Final = Gauge(
+    "playhead_projection_checkpoint_timestamp_seconds",
+    "When a checkpoint was moved last; with lag, its age is time() less this",
+    ["projection"],
+)
 DEAD_LETTERS: Final = Counter(
     "playhead_projection_dead_letters_total", "Records set aside", ["projection", "topic", "reason"]
 )

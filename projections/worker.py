@@ -23,6 +23,7 @@ from projections.consumer import SlabSchema, SlabTransport
 from projections.engine import Engine
 from projections.letters import KafkaLetters
 from projections.projector import Projector
+from projections.pulse import Pulse
 from projections.store import Store
 from projections.views import View
 
@@ -42,11 +43,13 @@ class Worker:
         self._app = new_app(f"{CLIENT_ID}-projections-{store.name}", settings)
         self._projector = Projector(store, Engine(store, views, self._letters), self._app.consumer, settings)
         self._app.intake = self._projector
+        self._pulse = Pulse(self._app.consumer.answers, settings.produce_silent_s)
         self._probes = ProbeServer(settings, self._missing)
         self._running: asyncio.Task[None] | None = None
         _declare(self._app, sorted({topic.name for view in views for topic in view.topics}), self._projector)
         self._app.task(self._run)
         self._app.task(self._mirror)
+        self._app.task(self._pulse.listen)
         self._app.on_before_shutdown.connect(self._drain, weak=False)
 
     async def run(self) -> None:
@@ -70,7 +73,7 @@ class Worker:
             raise worker.crash_reason
 
     async def _missing(self) -> dict[str, str]:
-        return self._projector.missing()
+        return {**self._projector.missing(), **self._pulse.missing()}
 
     async def _run(self) -> None:
         self._running = asyncio.current_task()

@@ -210,6 +210,20 @@ async def test_poison_is_set_aside_by_each_store_that_cannot_take_it(
     assert await fleet.workers["postgres"].metric("playhead_projection_dead_letters_total", reason="store_refused") == 3
 
 
+@pytest.mark.parametrize("away", ["stop", "pause"])
+async def test_while_kafka_is_away_no_projection_is_ready_and_all_are_once_it_is_back(
+    fleet: Fleet, servers: Servers, away: str
+) -> None:
+    getattr(servers, away)("kafka")
+    try:
+        for worker in fleet.workers.values():
+            await eventually(partial(_misses, worker, "kafka"), patience_s=15)
+    finally:
+        getattr(servers, {"stop": "start", "pause": "resume"}[away])("kafka")
+    for worker in fleet.workers.values():
+        await eventually(worker.is_ready)
+
+
 async def test_postgres_may_stop_and_come_back_and_the_other_stores_go_on(
     live: Settings, fleet: Fleet, views: Views, servers: Servers, postgres: Pool
 ) -> None:
@@ -266,3 +280,7 @@ async def _more(count: Callable[[], Awaitable[int]], than: int) -> bool:
 
 async def _is(asked: Awaitable[object], expected: object) -> bool:
     return await asked == expected
+
+
+async def _misses(worker: Worker, name: str) -> bool:
+    return name in (await worker.ready() or {})

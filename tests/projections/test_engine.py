@@ -1,16 +1,20 @@
 """The engine, on a store in memory: exactly once, whatever comes twice, late, with holes, or unreadable."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from events import playback as p
 from events.envelope import Event, Recorded
 from events.playback import PlaybackEvent
+from events.registry import REGISTRY as REGISTRY_OF_EVENTS
 from events.registry import members
 from events.topics import PLAYBACK
+from infra.clock import Clock, utc_now
 from projections.catalog.catalog_titles import CatalogTitles
 from projections.engine import Engine
 from projections.errors import LogBehindStore, RecordRefused, StoreEmptied
@@ -19,7 +23,7 @@ from projections.playback.playback_sessions import PlaybackSessions
 from projections.slabs import Checkpoint, Partition, Slab
 from projections.stores.memory import AnyView, MemoryStore
 from projections.views import KeyedView
-from tests.builders import movie_published, record_dead_lettered, reported, session
+from tests.builders import EVENING, movie_published, record_dead_lettered, reported, session
 from tests.projections.folds import CATALOG_0, PLAYBACK_0, FakeLetters, record, slab
 
 PLAYBACK_1 = Partition("playback.events", 1)
@@ -75,10 +79,12 @@ class RefusingStore(MemoryStore):
 class Running:
     """An engine and what is around it."""
 
-    def __init__(self, views: Sequence[AnyView] | None = None, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, views: Sequence[AnyView] | None = None, store: MemoryStore | None = None, clock: Clock = utc_now
+    ) -> None:
         self.store = store or MemoryStore()
         self.letters = FakeLetters()
-        self.engine = Engine[AnyView](self.store, views or [Tallies()], self.letters)
+        self.engine = Engine[AnyView](self.store, views or [Tallies()], self.letters, clock)
         for partition in (PLAYBACK_0, PLAYBACK_1, CATALOG_0, LETTERS_0):
             self.store.held[partition] = Checkpoint(0, -1)
 
@@ -241,3 +247,27 @@ async def test_sessions_count_what_was_reported_whatever_is_delivered_again() ->
     for begin, end in ((0, 4), (0, 6), (5, 9), (3, 12)):
         await running.apply(heartbeats(begin, end))
     assert running.store.rows["playback_sessions"]["session-1"].event_count == 12
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_how_old_events_are_when_they_are_applied_is_measured_by_the_oldest_of_a_batch() -> None:
+    running = Running(clock=lambda: EVENING + timedelta(seconds=40))
+    place = {"projection": "memory", "topic": "playback.events"}
+    before = metric("playhead_projection_freshness_seconds_sum", **place)
+    await running.apply(heartbeats(0, 3))
+    taken_at = REGISTRY_OF_EVENTS.decode(record(0, reported(p.Heartbeat, 0)).value or b"").envelope.recordedtime
+    waited_s = (EVENING + timedelta(seconds=40) - taken_at).total_seconds()
+    assert metric("playhead_projection_freshness_seconds_sum", **place) - before == pytest.approx(waited_s)
+
+
+async def test_when_the_newest_applied_event_was_taken_and_a_checkpoint_moved_is_told() -> None:
+    now = EVENING + timedelta(seconds=40)
+    running = Running(clock=lambda: now)
+    await running.apply(heartbeats(0, 3))
+    taken_at = REGISTRY_OF_EVENTS.decode(record(0, reported(p.Heartbeat, 2)).value or b"").envelope.recordedtime
+    place = {"projection": "memory", "topic": "playback.events"}
+    assert metric("playhead_projection_newest_event_timestamp_seconds", **place) == taken_at.timestamp()
+    assert metric("playhead_projection_checkpoint_timestamp_seconds", projection="memory") == now.timestamp()

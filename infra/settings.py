@@ -147,6 +147,14 @@ class Settings(ServerAccess):
     viewers_max_minutes: int = Field(default=360, ge=1, description="the longest range of one request")
     viewers_read_max_concurrency: int = Field(default=16, ge=1, description="partitions read at a time for a request")
 
+    # Audience: docs/measures.md
+    audience_default_days: int = Field(default=7, ge=1, description="the range of a request that names none")
+    audience_max_days: int = Field(default=366, ge=1, description="the longest range of one request")
+    audience_max_buckets: int = Field(default=750, ge=1, description="hours or days in a reply: a month of hours")
+    popular_default_hours: int = Field(default=24, ge=1)
+    popular_max_hours: int = Field(default=168, ge=1, description="how far back popular titles are counted at most")
+    trending_min_starts: int = Field(default=20, ge=1, description="in 24 hours, below which nothing is rising")
+
     # Downloads and backfill
     download_token_ttl_days: int = Field(default=30, ge=1, description="how late a download may report")
     backfill_max_events: int = Field(default=100_000, ge=1, description="lines of a request")
@@ -288,6 +296,8 @@ class Settings(ServerAccess):
     timeline_ttl_days: int = Field(default=90, ge=1)
     history_ttl_days: int = Field(default=400, ge=1)
     continue_watching_ttl_days: int = Field(default=400, ge=1)
+    account_holdings_max: int = Field(default=1_000, ge=1, description="purchases kept of an account in Redis")
+    account_holdings_ttl_days: int = Field(default=3_650, ge=1, description="of one to which nothing happens")
     withdrawn_titles_max: int = Field(
         default=20_000, ge=1, description="left out of continue watching; oldest forgotten"
     )
@@ -295,6 +305,25 @@ class Settings(ServerAccess):
     reorder_window_events: int = Field(
         default=200, ge=1, le=10_000, description="of a session, kept while one before them is missing"
     )
+
+    # Versions of views: docs/operations.md
+    rebuild_batch_records: int = Field(default=10_000, ge=1, description="in one transaction")
+    rebuild_fetch_max_bytes: int = Field(default=16 * MIB, ge=KIB, description="of a partition, and of a fetch")
+    rebuild_pause_lag_records: int = Field(default=2_000, ge=1, description="further behind, live views come first")
+    rebuild_lag_poll_s: float = Field(default=0.2, gt=0, description="how often it is asked how far they are")
+    rebuild_note_interval_s: float = Field(default=0.5, gt=0, description="how often a rebuild says how far it is")
+    rebuild_ready_records: int = Field(default=1_000, ge=1, description="as little behind the live one it is ready")
+    rebuild_follow_poll_s: float = Field(default=0.02, gt=0, description="how often what follows looks for more")
+    view_swap_max_tries: int = Field(default=40, ge=1, description="while reads are too long, or it cannot catch up")
+    view_swap_locked_max_s: float = Field(default=2.0, gt=0, le=4, description="how long live writes may wait for it")
+    view_swap_lock_timeout_s: float = Field(default=0.25, gt=0, lt=1, description="and reads, for longer ones to end")
+    view_hand_back_quiet_s: float = Field(default=15.0, gt=0, description="no worker with the old fold for so long")
+    view_verify_samples: int = Field(default=20, ge=1, description="rows shown that differ")
+    view_verify_timeout_s: float = Field(default=3600.0, gt=0, description="one statement that compares")
+
+    # How far projections are: GET /v1/projections
+    progress_kept_s: float = Field(default=1.0, ge=0, description="how long one look is shown to who asks")
+    progress_read_s: float = Field(default=1.0, gt=0, description="for Kafka to say how old what waits is")
 
     # Continue watching (source: domain rules R4, R5)
     bookmark_min_watched_ms: int = 60_000
@@ -308,10 +337,20 @@ class Settings(ServerAccess):
     read_your_writes_wait_s: float = Field(default=2.0, description="how long a query waits for Playhead-Position")
     read_your_writes_poll_s: float = Field(default=0.02, description="how often a waiting query looks again")
     history_months_per_read: int = Field(default=4, ge=1, description="empty months skipped by one page of history")
+    quality_max_intervals: int = Field(default=1_500, ge=1, description="of one request: a day of minutes")
+    quality_default_intervals: int = Field(default=60, ge=1)
+    quality_max_rows: int = Field(default=5_000, ge=1, description="intervals x groups of one reply; more: refused")
+    quality_max_errors: int = Field(default=10, ge=0, description="codes of each row, the most frequent")
     cmcd_gaps_max_records: int = Field(default=20_000, ge=1, description="of a session, looked at for its gaps")
     cmcd_gaps_batch_rows: int = Field(default=2_000, ge=1, le=5_000, description="of them, read at a time")
     cmcd_gaps_max_ranges: int = Field(default=200, ge=1, description="gaps shown of a collector")
     withdrawn_titles_kept_s: float = Field(default=0.5, ge=0, description="how long a read of them is used")
+    playable_titles_kept: int = Field(default=50_000, ge=1, description="of the catalog, as continue watching needs it")
+    playable_titles_checked_s: float = Field(
+        default=0.5, ge=0, description="how often it is asked whether the catalog's views moved"
+    )
+    playable_titles_timeout_s: float = Field(default=0.5, gt=0, description="to read them; then it goes on without")
+    playable_titles_retry_s: float = Field(default=2.0, ge=0, description="how long Postgres is left alone after it")
     search_candidates: int = Field(default=100, ge=1, description="titles compared for each way to match a query")
     search_timeout_s: float = Field(default=1.0, gt=0, description="one statement of a search; Postgres ends it then")
     redis_pipeline_max_reads: int = Field(default=64, ge=1, description="reads of many requests in one round trip")

@@ -14,7 +14,7 @@ from infra.postgres import Pool
 from infra.settings import Settings
 
 CHECKPOINTS: Final = (
-    "select partition, next_offset from projection_checkpoint where projection = 'postgres' and topic = $1"
+    "select partition, next_offset from postgres_progress where topic = $1"
 )
 
 

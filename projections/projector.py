@@ -82,7 +82,7 @@ class Projector(Generic[V]):
 
     def missing(self) -> dict[str, str]:
         """What readiness shows. Given no partitions, a worker is ready; with lag and no progress it is not."""
-        missing = {}
+        missing = dict(self._store.missing)
         if not self._joined:
             missing["consumer"] = "not yet part of its group"
         if self._trouble is not None:

@@ -45,6 +45,10 @@ class Store(Protocol[V_contra]):
     def name(self) -> str:
         """The projection's name, in checkpoints and metrics."""
 
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Why a worker of it is not ready, beside trouble with reaching it."""
+
     async def open(self) -> None:
         """Connect and prepare; again after a failure. Raises StoreUnavailable."""
 

@@ -17,10 +17,12 @@ K = TypeVar("K", bound=Hashable)
 
 class View(ABC, Generic[R]):
     """What every view declares. `name`: its table. `row`: a frozen struct with one field for each column.
-    `topics`: where `events`, the classes that it takes, come from.
+    `topics`: where `events`, the classes that it takes, come from. `version`: of the fold; one more whenever the same
+    events come to other rows, so that nobody folds into rows of another one (ADR 19).
     """
 
     name: str
+    version: int = 1
     row: type[R]
     topics: tuple[Topic, ...]
     events: tuple[type[Event], ...]
@@ -51,8 +53,8 @@ class AggregateView(View[R], Generic[R, S]):
     transaction that writes those. It takes no events itself.
 
     `row`: a struct whose first field is its key, made of what it adds up by. `sums`: the fields that are added up, each
-    an int or a tuple of ints of one length; `maxima`: tuples of ints of which the largest stay (a HyperLogLog's
-    registers); every other field follows from the key.
+    an int or a tuple of ints of one length; `maxima`: tuples of ints, or bytes, of which the largest stay (a
+    HyperLogLog's registers); every other field follows from the key.
     """
 
     source: type[KeyedView[S, str]]

@@ -23,8 +23,8 @@ from infra.postgres import Pool
 UNAPPLIED: Final = f"""
 with applied as (
     select head.partition, coalesce(held.position, -1) as position
-    from partition_head as head left join projection_checkpoint as held
-        on held.projection = 'postgres' and held.topic = '{SUBSCRIPTION.name}' and held.partition = head.partition
+    from partition_head as head left join postgres_progress as held
+        on held.topic = '{SUBSCRIPTION.name}' and held.partition = head.partition
 )
 select
     exists (

@@ -4,11 +4,11 @@ checkpoint is written after the rows.
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from cassandra import InvalidRequest, OperationTimedOut, RequestExecutionException
@@ -71,6 +71,7 @@ class CassandraStore:
     """The Cassandra projection."""
 
     name = "cassandra"
+    missing: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, settings: Settings, views: Sequence[CassandraView]) -> None:
         self._settings = settings

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from projections.aggregating import is_empty, net_changes, plus
 from projections.errors import StoreEmptied
@@ -20,6 +20,7 @@ class MemoryStore:
     """Rows by view and key. A time series' cells are by column, the highest timestamp staying, as Cassandra has it."""
 
     name = "memory"
+    missing: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, aggregates: Sequence[AggregateView[Any, Any]] = ()) -> None:
         self._aggregates = aggregates

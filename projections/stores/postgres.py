@@ -18,6 +18,7 @@ from projections.folding import Keyed
 from projections.slabs import Checkpoint, Partition, Taken
 from projections.store import Checkpoints, Ready
 from projections.stores.tables import Table
+from projections.versions.keeping import Keeping, KeptByProjection
 from projections.views import AggregateView, KeyedView
 
 PostgresView = KeyedView[Any, str] | AggregateView[Any, Any]
@@ -42,7 +43,7 @@ _REFUSED: Final = (
 )
 
 _READ: Final = """
-    select topic, partition, next_offset, position from projection_checkpoint
+    select topic, partition, next_offset, position, swaps from projection_checkpoint
     where projection = $1 and (topic, partition) in (select * from unnest($2::text[], $3::int[]))
 """
 _LOCK: Final = f"{_READ} order by topic, partition for update"
@@ -61,7 +62,7 @@ _BEGIN: Final = """
 
 
 @contextmanager
-def _told_apart(view: str | None = None) -> Iterator[None]:
+def told_apart(view: str | None = None) -> Iterator[None]:
     """Turns asyncpg's errors into the engine's. What is neither is a fault of ours, and ends the process."""
     try:
         yield
@@ -74,23 +75,38 @@ def _told_apart(view: str | None = None) -> Iterator[None]:
 
 
 class PostgresStore:
-    """The Postgres projection."""
+    """The Postgres projection, or a rebuild of some of its views."""
 
-    name = "postgres"
-
-    def __init__(self, settings: Settings, views: Sequence[PostgresView]) -> None:
+    def __init__(self, settings: Settings, views: Sequence[PostgresView], keeping: Keeping | None = None) -> None:
         self._settings = settings
-        self._tables = {view.name: Table(view) for view in views}
-        self._aggregates = [view for view in views if isinstance(view, AggregateView)]
+        self._views = views
+        self._keeping = keeping or KeptByProjection(views)
+        self._tables = self._tables_now()
+        self.aggregates = [view for view in views if isinstance(view, AggregateView)]
         self._pool: Pool | None = None
+
+    @property
+    def name(self) -> str:
+        """See Store."""
+        return self._keeping.name
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """See Store."""
+        return self._keeping.missing
+
+    def _tables_now(self) -> dict[str, Table]:
+        return {view.name: Table(view, self._keeping.tables.get(view.name)) for view in self._views}
 
     async def open(self) -> None:
         """Connect. A transaction that a crash of Postgres loses takes its checkpoint along, and its records are read
         again: commits need not wait for the disk.
         """
         await self.close()
-        with _told_apart():
+        with told_apart():
             self._pool = await connect_pool(self._settings, role=Role.PROJECTIONS, size=2, synchronous_commit=False)
+        async with self._connection() as connection:
+            await self._keeping.open(connection)
 
     async def close(self) -> None:
         """Close the connections, whatever they are doing."""
@@ -102,12 +118,29 @@ class PostgresStore:
     async def round(self) -> AsyncIterator["PostgresRound"]:
         """A transaction."""
         async with self._connection() as connection, connection.transaction():
-            yield PostgresRound(connection, self.name, self._tables, self._aggregates)
+            yield PostgresRound(self, connection)
 
     async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
         """The checkpoints that there are."""
         async with self._connection() as connection:
-            return await _read(connection, _READ, self.name, partitions)
+            await self._keeping.say(connection)
+            held, _ = await _read(connection, _READ, self.name, partitions)
+            return held
+
+    async def lock(self, connection: Connection, partitions: Collection[Partition]) -> dict[Partition, Checkpoint]:
+        """The checkpoints, locked until the transaction ends; whatever was swapped before is known then."""
+        held, swaps = await _read(connection, _LOCK, self.name, partitions)
+        if await self._keeping.agree(connection, swaps):
+            self._tables = self._tables_now()
+        return held
+
+    def skips(self, view: PostgresView) -> bool:
+        """Whether somebody else keeps a view."""
+        return view.name in self._keeping.skipped
+
+    def table(self, view: PostgresView) -> Table:
+        """The table of a view."""
+        return self._tables[view.name]
 
     async def begin(self, checkpoints: Checkpoints) -> None:
         """Insert checkpoints, or raise those that are there."""
@@ -116,7 +149,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        with _told_apart():
+        with told_apart():
             if self._pool is None:
                 raise StoreUnavailable("not connected")
             async with self._pool.acquire(timeout=self._settings.query_timeout_s) as connection:
@@ -130,21 +163,13 @@ class PostgresStore:
 class PostgresRound:
     """See Round."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        projection: str,
-        tables: dict[str, Table],
-        aggregates: Sequence[AggregateView[Any, Any]] = (),
-    ) -> None:
+    def __init__(self, store: PostgresStore, connection: Connection) -> None:
+        self._store = store
         self._connection = connection
-        self._projection = projection
-        self._tables = tables
-        self._aggregates = aggregates
 
     async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
         """Locked until the transaction ends: a worker that lost its partitions waits here, then drops its records."""
-        held = await _read(self._connection, _LOCK, self._projection, partitions)
+        held = await self._store.lock(self._connection, partitions)
         if len(held) < len(partitions):
             raise StoreEmptied(sorted(set(partitions) - held.keys()))
         return held
@@ -152,13 +177,16 @@ class PostgresRound:
     async def fold(self, view: PostgresView, taken: Sequence[Taken]) -> Ready:
         """One query for the rows."""
         assert isinstance(view, KeyedView), "aggregates take no events"
-        table = self._tables[view.name]
+        if self._store.skips(view):
+            return Ready([], _nothing)
+        table = self._store.table(view)
         keyed = Keyed(view, taken)
-        with _told_apart(view.name):
+        with told_apart(view.name):
             loaded = await self._connection.fetch(table.select, list(keyed.keys))
         held = {record[0]: table.row_of(record) for record in loaded}
         folded = keyed.fold(held)
-        gains = [(one, net_changes(one, held, folded.rows)) for one in self._aggregates if isinstance(view, one.source)]
+        aggregates = [one for one in self._store.aggregates if isinstance(view, one.source)]
+        gains = [(one, net_changes(one, held, folded.rows)) for one in aggregates]
         return Ready(folded.failed, partial(self._save_all, table, folded.rows, gains))
 
     async def _save_all(
@@ -170,7 +198,7 @@ class PostgresRound:
         """A view's rows, and what is added up of them."""
         written = await self._save(table, changed)
         for aggregate, net in gains:
-            written += await self._add_up(aggregate, self._tables[aggregate.name], net)
+            written += await self._add_up(aggregate, self._store.table(aggregate), net)
         return written
 
     async def _add_up(self, view: AggregateView[Any, Any], table: Table, net: Mapping[str, msgspec.Struct]) -> int:
@@ -178,7 +206,7 @@ class PostgresRound:
         if not net:
             return 0
         keys = sorted(net)
-        with _told_apart(table.name):
+        with told_apart(table.name):
             held = {record[0]: table.row_of(record) for record in await self._connection.fetch(table.lock, keys)}
             if missing := [net[key] for key in keys if key not in held]:
                 nothing = [emptied(view, one) for one in missing]
@@ -192,7 +220,7 @@ class PostgresRound:
         """One statement for the rows that are, and seldom one for those that are no more."""
         rows = [row for row, _ in changed.values() if row is not None]
         gone = [key for key, (row, _) in changed.items() if row is None]
-        with _told_apart(table.name):
+        with told_apart(table.name):
             if rows:
                 await self._connection.execute(table.upsert, *table.columns_of(rows))
             if gone:
@@ -201,15 +229,23 @@ class PostgresRound:
 
     async def move(self, before: Checkpoints, after: Checkpoints) -> None:
         """Move the locked checkpoints."""
-        await self._connection.execute(_MOVE, self._projection, *_columns(after))
+        await self._connection.execute(_MOVE, self._store.name, *_columns(after))
 
 
 async def _read(
     connection: Connection, sql: str, projection: str, partitions: Collection[Partition]
-) -> dict[Partition, Checkpoint]:
+) -> tuple[dict[Partition, Checkpoint], dict[Partition, int]]:
+    """The checkpoints, and how many swaps there were of views of each partition's topic."""
     topics, numbers = [each.topic for each in partitions], [each.partition for each in partitions]
     rows = await connection.fetch(sql, projection, topics, numbers)
-    return {Partition(row[0], row[1]): Checkpoint(row[2], row[3]) for row in rows}
+    places = [Partition(row[0], row[1]) for row in rows]
+    held = {place: Checkpoint(row[2], row[3]) for place, row in zip(places, rows, strict=True)}
+    return held, {place: row[4] for place, row in zip(places, rows, strict=True)}
+
+
+async def _nothing() -> int:
+    """Writes no rows."""
+    return 0
 
 
 def _columns(checkpoints: Checkpoints) -> tuple[list[str], list[int], list[int], list[int]]:

@@ -2,11 +2,11 @@
 or late, changes nothing; the checkpoint moves after the rows.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 import redis.exceptions
@@ -61,6 +61,7 @@ class RedisStore:
     """The Redis projection."""
 
     name = "redis"
+    missing: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, settings: Settings, views: Sequence[RedisView]) -> None:
         self._decoders = {view.name: msgspec.json.Decoder(view.row) for view in views}

@@ -36,8 +36,10 @@ def column_type(annotation: Any) -> str:
 class Table:
     """The table of a keyed view, or of an aggregate; its first column is the key."""
 
-    def __init__(self, view: KeyedView[Any, str] | AggregateView[Any, Any]) -> None:
+    def __init__(self, view: KeyedView[Any, str] | AggregateView[Any, Any], stored_as: str | None = None) -> None:
+        """`stored_as`: where the rows are, when it is not in the table of the view's name."""
         self.name = view.name
+        self.stored_as = stored_as or view.name
         self._view = view
         fields = msgspec.structs.fields(view.row)
         self.columns = {field.name: column_type(field.type) for field in fields}
@@ -47,7 +49,8 @@ class Table:
             if self.columns[field.name] == JSON
         }
         self._make: Callable[..., msgspec.Struct] = _positional(view.row)
-        statements = _list_statements(view) if isinstance(view, ListView) else _statements(view.name, self.columns)
+        name = self.stored_as
+        statements = _list_statements(view, name) if isinstance(view, ListView) else _statements(name, self.columns)
         self.select, self.upsert, self.delete = statements
         key = next(iter(self.columns))
         self.lock = f'{self.select} order by "{key}" for update'
@@ -103,7 +106,7 @@ def _item_columns(view: ListView[Any]) -> dict[str, str]:
     return {field.name: column_type(field.type) for field in msgspec.structs.fields(view.item)}
 
 
-def _list_statements(view: ListView[Any]) -> tuple[str, str, str]:
+def _list_statements(view: ListView[Any], name: str) -> tuple[str, str, str]:
     """Each changed list is written anew. Its old records go in the same statement, which works because no record has
     a key that an old and a new one could share: theirs are numbers that Postgres gives.
     """
@@ -113,13 +116,13 @@ def _list_statements(view: ListView[Any]) -> tuple[str, str, str]:
     typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     pairs = ", ".join(f"'{column}', \"{column}\"" for column in columns)
     select = (
-        f"select {key}, jsonb_agg(jsonb_build_object({pairs}) order by record_id) from {view.name} "
+        f"select {key}, jsonb_agg(jsonb_build_object({pairs}) order by record_id) from {name} "
         f"where {key} = any($1::text[]) group by {key}"
     )
     upsert = (
         f"with changed as (select * from unnest($1::text[], $2::jsonb[]) as changed({key}, {items})), "
-        f"gone as (delete from {view.name} where {key} in (select {key} from changed)) "
-        f"insert into {view.name} ({key}, {names}) select changed.{key}, item.* "
+        f"gone as (delete from {name} where {key} in (select {key} from changed)) "
+        f"insert into {name} ({key}, {names}) select changed.{key}, item.* "
         f"from changed cross join jsonb_to_recordset(changed.{items}) as item({typed})"
     )
-    return select, upsert, f"delete from {view.name} where {key} = any($1::text[])"
+    return select, upsert, f"delete from {name} where {key} = any($1::text[])"

@@ -1,0 +1,165 @@
+"""`playhead views`: the versions of the views in Postgres, rebuilt beside the live ones, compared, and swapped in.
+
+playhead views rebuild playback_sessions     a new version, from Kafka's beginning; the live one is not slowed
+playhead views verify playback_sessions      row by row beside the live one, at the same offsets
+playhead views swap playback_sessions        live in one step; nobody who reads or writes notices
+playhead views rollback playback_sessions    and back
+playhead views retire playback_sessions      drop what is not live any more
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.table import Table
+
+from infra.settings import settings
+from playhead.console import fail, out, say
+
+T = TypeVar("T")
+
+HELP = (
+    "Versions of the views in Postgres: playhead views list | status | rebuild | verify | swap | rollback | retire. "
+    "A view is rebuilt from Kafka into a table beside the live one, together with what is added up of it; then it is "
+    "compared, and swapped in while everything goes on."
+)
+app = typer.Typer(help=HELP, no_args_is_help=True)
+
+View = Annotated[str, typer.Argument(help="as `playhead views list` shows it")]
+Number = Annotated[int | None, typer.Option("--version", help="default: the newest that is not live")]
+
+
+@app.callback()
+def _views() -> None:
+    """Versions of the views in Postgres: list, status, rebuild, verify, swap, rollback, retire."""
+
+
+@app.command("list")
+def list_versions() -> None:
+    """Show every version of every view: its state, how far it is, and what it waits for."""
+    _status(None)
+
+
+@app.command()
+def status(view: Annotated[str | None, typer.Argument(help="default: every view")] = None) -> None:
+    """Show the versions of a view."""
+    _status(view)
+
+
+@app.command()
+def rebuild(
+    view: Annotated[str | None, typer.Argument(help="as `playhead views list` shows it")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every view, one after the other")] = False,
+    max_events_per_s: Annotated[
+        int | None, typer.Option(min=1, help="a throttle; it can be changed by rebuilding again")
+    ] = None,
+) -> None:
+    """Build a new version from Kafka's beginning until it is ready, beside the live one, which stays as it is.
+
+    It waits whenever the live views are behind, goes on where it was when it was killed, and sends no dead letters:
+    what cannot be applied is counted. Run it from the release whose fold it is to have; then `playhead views swap`.
+    """
+    from playhead.view_versions import rebuild as rebuild_one  # noqa: PLC0415
+    from playhead.view_versions import rebuildable  # noqa: PLC0415
+
+    if (view is None) == (not all_):
+        raise fail("name a view, or say --all")
+    names = rebuildable(settings()) if view is None else [view]
+    for name in names:
+        _run(rebuild_one(settings(), name, max_events_per_s))
+
+
+@app.command()
+def pause(view: View) -> None:
+    """Have the rebuild of a view stand still, wherever it runs."""
+    _paused(view, True)
+
+
+@app.command()
+def resume(view: View) -> None:
+    """Have it go on."""
+    _paused(view, False)
+
+
+@app.command()
+def verify(
+    view: View,
+    version: Number = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="differences are what a changed fold is for: it may be swapped in")
+    ] = False,
+) -> None:
+    """Compare a version with the live one at the same offsets: rows, a digest of all, and samples of what differs."""
+    from playhead.view_versions import verify as compare  # noqa: PLC0415
+
+    if not _run(compare(settings(), view, version, accept=accept)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def swap(
+    view: View,
+    version: Number = None,
+    force: Annotated[bool, typer.Option("--force", help="though it differs from the live one")] = False,
+) -> None:
+    """Have a version live in one step, without a failed read or a lost event. It is verified first.
+
+    With another fold than the workers have, this goes on and keeps the view itself, until workers of this release run
+    and none of the other; should it be ended before, `playhead views follow VIEW` goes on.
+    """
+    from playhead.view_versions import swap as put_in  # noqa: PLC0415
+
+    _run(put_in(settings(), view, version, force=force))
+
+
+@app.command()
+def rollback(view: View) -> None:
+    """Have the version live that was before: it is brought up to date first, by the release whose fold it has."""
+    from playhead.view_versions import rollback as put_back  # noqa: PLC0415
+
+    _run(put_back(settings(), view))
+
+
+@app.command()
+def follow(view: View) -> None:
+    """Keep the newest version up to date, until it is retired or the projection's workers keep it."""
+    from playhead.view_versions import follow as keep  # noqa: PLC0415
+
+    _run(keep(settings(), view))
+
+
+@app.command()
+def retire(view: View, version: Number = None) -> None:
+    """Drop a version that is not live, with its tables."""
+    from playhead.view_versions import retire as drop  # noqa: PLC0415
+
+    _run(drop(settings(), view, version))
+
+
+def _paused(view: str, paused: bool) -> None:
+    from playhead.view_versions import set_paused  # noqa: PLC0415
+
+    _run(set_paused(settings(), view, paused=paused))
+
+
+def _status(view: str | None) -> None:
+    from playhead.view_versions import rows  # noqa: PLC0415
+
+    table = Table("view", "version", "state", "kept by", "records", "set aside", "ETA", "verified", "says", box=None)
+    for row in _run(rows(settings(), view)):
+        table.add_row(*row)
+    out.print(table, highlight=False, markup=False)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run it; refusals are told in one line."""
+    from playhead.view_versions import REFUSALS  # noqa: PLC0415
+
+    try:
+        return asyncio.run(work)
+    except REFUSALS as error:
+        raise fail(str(error)) from error
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on where it was")
+        raise typer.Exit(130) from None

@@ -1,0 +1,291 @@
+"""Building a version: the same engine and folds as the live ones, from Kafka's beginning, under checkpoints of its own.
+
+It never goes past what the projection has applied. It yields: to a throttle, to whoever pauses it, and to the live
+views, whenever they are behind. What it was doing when it was killed, the next one goes on with.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, NamedTuple, Self
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from infra.clock import monotonic_s, utc_now
+from infra.postgres import Connection, Pool, Role, connect_pool
+from infra.settings import Settings
+from infra.telemetry import log
+from infra.view_lag import Ends
+from projections.engine import Engine
+from projections.errors import StoreEmptied, StoreUnavailable
+from projections.letters import Letter
+from projections.slabs import Checkpoint, Partition
+from projections.stores.postgres import PostgresStore, told_apart
+from projections.versions import registry
+from projections.versions.feed import Feed
+from projections.versions.groups import NOT_FILLED, PROJECTION, AnyView, Group
+from projections.versions.keeping import KeptByRebuild, check_kept
+from projections.versions.registry import State, Version, VersionRefused
+
+APPLIED: Final = f"""
+    select topic, partition, next_offset from projection_checkpoint
+    where projection = '{PROJECTION}' and topic = any($1)
+"""
+FIRST_PAUSE_S: Final = 0.05
+WAIT_S: Final = 0.1
+
+
+class Progress(NamedTuple):
+    """How far a build is, for whoever watches it. `waits`: for what, if it does."""
+
+    view: str
+    version: int
+    state: State
+    done: int
+    total: int
+    records_per_s: float
+    waits: str | None
+
+
+Show = Callable[[Progress], None]
+
+
+class SetAside:
+    """Counts what could not be applied, instead of sending it: the live worker did, when it was its turn."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    async def send(self, projection: str, letters: Sequence[Letter]) -> None:
+        """Nothing is sent."""
+        self.counts.update(letter.reason.value for letter in letters)
+
+
+class Build:
+    """One version, brought to where the projection is and kept there. Use as a context."""
+
+    def __init__(self, group: Group, version: Version, settings: Settings, show: Show = lambda _: None) -> None:
+        if {view: fold for view, fold in version.folds.items() if fold != NOT_FILLED} != group.folds:
+            raise VersionRefused(
+                f"version {version.version} of {group.name} has the folds {version.folds}, and this release "
+                f"{group.folds}: use the release that has them, or retire that version and rebuild"
+            )
+        self.group = group
+        self.version = version
+        self._settings = settings
+        self._show = show
+        self._opened = AsyncExitStack()
+        self._letters = SetAside()
+        self._store = PostgresStore(settings, group.views, KeptByRebuild(version))
+        self._engine = Engine[AnyView](self._store, group.views, self._letters)
+        self._own: dict[Partition, int] = {}
+        self._first: dict[Partition, int] = {}
+        self._noted_at_s = self._asked_at_s = float("-inf")
+        self._noted_done = 0
+        self._rate = 0.0
+        self._waits: str | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._pool: Pool = await connect_pool(self._settings, role=Role.PROJECTIONS, size=2)
+            self._opened.push_async_callback(self._pool.close)
+            self._opened.push_async_callback(self._store.close)
+            self._feed = await self._opened.enter_async_context(Feed(self._settings, self.group.topics))
+            self._ends = await self._opened.enter_async_context(Ends(self._settings))
+            await self._place()
+        except BaseException:
+            await self._opened.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """Of the view's topics."""
+        return self._feed.partitions
+
+    @property
+    def first(self) -> dict[Partition, int]:
+        """Where each of them begins."""
+        return self._first
+
+    @property
+    def own(self) -> dict[Partition, int]:
+        """How far each of them is applied."""
+        return self._own
+
+    async def _place(self) -> None:
+        """Begin, or go on, where the version's checkpoints say. Raises VersionRefused where Kafka has no beginning."""
+        await self._store.open()
+        await self._look()
+        held = await self._store.checkpoints(self.partitions)
+        bounds = await self._feed.bounds()
+        self._first = {partition: first for partition, (first, _) in bounds.items()}
+        gone = [each for each, first in self._first.items() if first > (held[each].next_offset if each in held else 0)]
+        if gone:
+            raise VersionRefused(
+                f"{gone[0].topic}/{gone[0].partition} begins at {self._first[gone[0]]} in Kafka: what was before is "
+                "gone from there, and there is no archive yet to read it from; the view cannot be rebuilt"
+            )
+        begun = {
+            each: Checkpoint(first, -1 if each.relayed else first - 1)
+            for each, first in self._first.items()
+            if each not in held
+        }
+        if begun:
+            await self._store.begin(begun)
+        self._own = {each: at.next_offset for each, at in {**held, **begun}.items()}
+        self._feed.seek(self._own)
+
+    async def run(self) -> None:
+        """Until it is ready: as near to the live one as settings.rebuild_ready_records."""
+        async for behind in self.steps():
+            if behind <= self._settings.rebuild_ready_records:
+                break
+        await self._advance(State.CATCHING_UP)
+        await self._advance(State.READY)
+        await self._note(0, force=True)
+
+    async def steps(self) -> AsyncIterator[int]:
+        """Steps for ever; after each, how many records the projection has applied that it has not."""
+        pause_s = FIRST_PAUSE_S
+        total = 0
+        while True:
+            try:
+                limits = await self.limits()
+                total = sum(limits.values())
+                if not await self._held_back():
+                    await self._apply(limits, await self._pace())
+                await self._note(total)
+                pause_s = FIRST_PAUSE_S
+            except (StoreUnavailable, StoreEmptied, KafkaError) as error:
+                log.warning("rebuild waits", view=self.group.name, error=str(error), retry_in_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, self._settings.store_retry_max_s)
+                await self._again()
+                continue
+            yield total - sum(self._own.values())
+
+    async def _again(self) -> None:
+        try:
+            await self._place()
+        except (StoreUnavailable, StoreEmptied, KafkaError) as error:
+            log.warning("rebuild cannot go on yet", view=self.group.name, error=str(error))
+
+    async def limits(self) -> dict[Partition, int]:
+        """How far the projection is, which is as far as a version may go."""
+        async with self._asking() as connection:
+            rows = await connection.fetch(APPLIED, self.group.topics)
+        applied = {Partition(row["topic"], row["partition"]): int(row["next_offset"]) for row in rows}
+        return {each: max(applied.get(each, 0), self._first[each]) for each in self.partitions}
+
+    async def reach(self, limits: dict[Partition, int], within_s: float) -> bool:
+        """Apply all that is before these offsets, now; whether that was done in time."""
+        with_timeout_s = monotonic_s() + within_s
+        while self._own != limits:
+            if monotonic_s() > with_timeout_s or any(self._own[each] > limit for each, limit in limits.items()):
+                return False
+            await self._apply(limits, self._settings.rebuild_batch_records)
+        return True
+
+    async def _apply(self, limits: dict[Partition, int], most: int) -> None:
+        slabs = await self._feed.take(limits, most, WAIT_S)
+        if not slabs:
+            await asyncio.sleep(self._settings.rebuild_follow_poll_s)
+            return
+        applied = await self._engine.apply(slabs)
+        self._own |= {each: at.next_offset for each, at in applied.checkpoints.items()}
+        if behind := {each: self._own[each] for each in applied.gaps}:
+            self._feed.seek(behind)
+
+    async def _pace(self) -> int:
+        """How many records to take now; sleeps as long as the throttle says."""
+        most, rate = self._settings.rebuild_batch_records, self.version.max_events_per_s
+        if rate is None:
+            return most
+        most = max(1, min(most, rate // 10))
+        await asyncio.sleep(most / rate)
+        return most
+
+    async def _held_back(self) -> bool:
+        """Whether somebody paused it, or the live views come first."""
+        now_s = monotonic_s()
+        if now_s - self._asked_at_s >= self._settings.rebuild_lag_poll_s:
+            self._asked_at_s = now_s
+            await self._look()
+            self._waits = "paused" if self.version.paused else await self._live_lag()
+        if self._waits:
+            await asyncio.sleep(self._settings.rebuild_lag_poll_s)
+        return self._waits is not None
+
+    async def _look(self) -> None:
+        """Read the version anew. Raises Superseded."""
+        async with self._asking() as connection:
+            self.version = await registry.one(connection, self.version.view, self.version.version)
+        check_kept(self.version)
+
+    async def _live_lag(self) -> str | None:
+        applied = await self.limits()
+        for topic in self.group.topics:
+            for number, end in (await self._ends.of(topic)).items():
+                lag = end - applied.get(Partition(topic, number), end)
+                if lag > self._settings.rebuild_pause_lag_records:
+                    return f"the live views are {lag} records behind in {topic}/{number}, and come first"
+        return None
+
+    async def _note(self, total: int, *, force: bool = False) -> None:
+        """Say how far it is, now and then."""
+        now_s = monotonic_s()
+        since_s = now_s - self._noted_at_s
+        if since_s < self._settings.rebuild_note_interval_s and not force:
+            return
+        begun = sum(self._first.values())
+        done = sum(self._own.values()) - begun
+        if since_s < float("inf"):
+            self._rate = 0.7 * self._rate + 0.3 * (done - self._noted_done) / since_s if self._rate else done / since_s
+        self._noted_at_s, self._noted_done = now_s, done
+        total = max(total - begun, done)
+        set_aside, self._letters.counts = self._letters.counts.total(), Counter()
+        async with self._asking() as connection:
+            await registry.note(
+                connection,
+                self.version,
+                records_done=done,
+                records_total=total,
+                records_per_s=self._rate,
+                waits=self._waits,
+                worked_at=utc_now(),
+                last_error=None,
+            )
+            if set_aside:
+                await connection.execute(
+                    "update view_versions set records_set_aside = records_set_aside + $3 "
+                    "where view = $1 and version = $2",
+                    self.version.view,
+                    self.version.version,
+                    set_aside,
+                )
+        self._show(
+            Progress(self.group.name, self.version.version, self.version.state, done, total, self._rate, self._waits)
+        )
+
+    async def _advance(self, to: State) -> None:
+        async with self._asking() as connection:
+            now = await registry.one(connection, self.version.view, self.version.version)
+            if to in registry.STEPS[now.state]:
+                await registry.move(connection, now, to)
+            self.version = await registry.one(connection, self.version.view, self.version.version)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Connection]:
+        with told_apart():
+            async with self._pool.acquire(timeout=self._settings.query_timeout_s) as connection:
+                try:
+                    yield connection  # type: ignore[misc]  # a proxy that the stubs do not take for a connection
+                except (OSError, TimeoutError, asyncpg.PostgresConnectionError):
+                    connection.terminate()
+                    raise

@@ -51,11 +51,15 @@ VIEWS = {
     "staff_actions",
 }
 WALLS = {
+    "films not paid for (403)",
     "lost phones (401)",
     "looks at others' accounts (403)",
     "looks at others' profiles (403)",
     "refresh tokens of copied apps (invalid_grant)",
     "reports of lost phones (410)",
+    "screens beyond the plan's (409)",
+    "screens ended from the phone (410)",
+    "screens given up for another (410)",
     "sign-ins of copied apps (401)",
     "titles above a child's limit (403)",
 }

@@ -62,7 +62,7 @@ def _contributions(view: AggregateView[R, S], row: S | None) -> dict[str, R]:
 def emptied(view: AggregateView[R, S], row: R) -> R:
     """A row of the same key into which nothing has been put."""
     nothing: dict[str, Any] = {
-        name: (0,) * len(value) if isinstance(value, tuple) else type(value)()
+        name: type(value)(bytes(len(value)) if isinstance(value, tuple | bytes) else 0)
         for name, value in zip((*view.sums, *view.maxima), _values(row, (*view.sums, *view.maxima)), strict=True)
     }
     return replace(row, **nothing)
@@ -78,5 +78,5 @@ def _sum(held: Any, given: Any, sign: int) -> Any:
     return held + sign * given
 
 
-def _largest(held: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(map(max, held, given))
+def _largest(held: Any, given: Any) -> Any:
+    return held if held == given else type(held)(map(max, held, given))

@@ -23,6 +23,16 @@ def minute_of(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(second=0, microsecond=0)
 
 
+def hour_of(at: datetime) -> datetime:
+    """The beginning of its hour, in UTC."""
+    return minute_of(at).replace(minute=0)
+
+
+def day_of(at: datetime) -> datetime:
+    """The beginning of its day, in UTC."""
+    return hour_of(at).replace(hour=0)
+
+
 def month_of(at: datetime) -> str:
     """YYYY-MM, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m")

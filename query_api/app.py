@@ -39,6 +39,8 @@ ROUTES: Final = (
     session_timeline.routes,
     cmcd_gaps.routes,
     streams.routes,
+from query_api.progress import ProgressReader
+from query_api.projections import routes as projections
     viewers.routes,
     titles.routes,
     openings.routes,
@@ -66,6 +68,7 @@ PROBLEMS: Final[Problems] = {
     authorization.NotYourProfile: authorization.NOT_YOUR_PROFILE,
     authorization.SessionNotYours: authorization.SESSION_NOT_YOURS,
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
+    projections,
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
     subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
     access.NotYourAccount: access.NOT_YOUR_ACCOUNT,
@@ -96,6 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Playhead query API",
+    progress = ProgressReader(sources, settings)
         summary="What viewers and dashboards ask for",
         openapi_url=None,
         lifespan=connected,
@@ -108,6 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(PlainRequests, sources=sources, settings=settings)
     limiter = fence(app, settings)
     for routes in ROUTES:
+        await progress.close()
         app.include_router(routes)
     app.router.routes.extend(probes(sources.missing))
     problems.install(app, PROBLEMS)
@@ -118,5 +123,6 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def run(settings: Settings) -> None:
+    app.state.progress = progress
     """Serve the query API until a signal."""
     serve(create_app(settings), settings, port=settings.query_port)

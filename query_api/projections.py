@@ -1,0 +1,139 @@
+"""How far the projections are behind, for operators and their dashboards: the one place to look at when a view seems
+old.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
+
+from infra.http.openapi import replies
+from query_api.dependencies import EVERY_READ, From, Operator, ReadSettings
+from query_api.progress import Progress, ProgressReader, ProjectionProgress, TopicProgress
+from query_api.stores import StoreUnavailable
+
+DEAD_LETTERS_COUNTED_MAX: Final = 10_000
+OPEN_LETTERS: Final = """
+    select projection, count(*) as open
+    from (select projection from dead_letters limit $1) as letters group by projection
+"""
+
+EXAMPLE: Final = {
+    "as_of": "2026-01-01T20:15:30Z",
+    "kafka": None,
+    "items": [
+        {
+            "projection": "redis",
+            "ready": True,
+            "reason": None,
+            "lag_records": 3,
+            "freshness_s": 0.04,
+            "dead_letters_open": 0,
+            "topics": [
+                {"topic": "playback.events", "lag_records": 3, "freshness_s": 0.04, "checkpoint_age_s": None},
+            ],
+        }
+    ],
+}
+
+
+class TopicState(BaseModel):
+    """How far a projection is in a topic. `freshness_s`: all that Kafka got longer ago than this is in the views; 0
+    when all is, null when Kafka did not tell. `checkpoint_age_s`: since something of it was applied; Redis does not
+    keep it.
+    """
+
+    topic: str
+    lag_records: int | None
+    freshness_s: float | None
+    checkpoint_age_s: float | None
+
+
+class ProjectionState(BaseModel):
+    """How far the projection of a store is, and with it every view there. Not `ready`, with the `reason`: its store
+    cannot be asked, or what it has to apply next waits for longer than PLAYHEAD_STUCK_AFTER_S and nothing was applied
+    since. `dead_letters_open` is null while Postgres is away, and at most 10,000 of all projections are counted.
+    """
+
+    projection: str
+    ready: bool
+    reason: str | None
+    lag_records: int | None
+    freshness_s: float | None
+    dead_letters_open: int | None
+    topics: list[TopicState]
+
+
+class ProjectionStates(BaseModel):
+    """All projections. `kafka`: why Kafka cannot be asked, null when it can; without it nobody knows the lag."""
+
+    as_of: datetime
+    kafka: str | None
+    items: list[ProjectionState]
+
+
+def _reader(request: Request) -> ProgressReader:
+    reader: ProgressReader = request.app.state.progress
+    return reader
+
+
+routes = APIRouter(prefix="/v1/projections", tags=["operations"])
+
+
+@routes.get("", responses=replies(EXAMPLE, *EVERY_READ))
+async def read_projections(
+    operator: Operator, sources: From, settings: ReadSettings, reader: Annotated[ProgressReader, Depends(_reader)]
+) -> ProjectionStates:
+    """How far every projection is. A store or Kafka being away is in the reply, which is 200 all the same."""
+    progress = await reader.read()
+    letters: dict[str, int] | None = None
+    try:
+        async with sources.postgres_as(operator) as connection:
+            rows = await connection.fetch(OPEN_LETTERS, DEAD_LETTERS_COUNTED_MAX)
+            letters = {row["projection"]: row["open"] for row in rows}
+    except StoreUnavailable:
+        pass  # told as null
+    states = [_state(each, progress, letters, settings.stuck_after_s) for each in progress.projections]
+    return ProjectionStates(as_of=progress.at, kafka=progress.kafka_trouble, items=states)
+
+
+def _state(
+    one: ProjectionProgress, progress: Progress, letters: dict[str, int] | None, stuck_after_s: float
+) -> ProjectionState:
+    topics = [_topic(topic, progress.at) for topic in one.topics]
+    known = one.trouble is None and progress.kafka_trouble is None
+    fresh = [topic.freshness_s for topic in topics if topic.freshness_s is not None]
+    reason = one.trouble or progress.kafka_trouble or _stuck(topics, stuck_after_s)
+    return ProjectionState(
+        projection=one.projection,
+        ready=reason is None,
+        reason=reason,
+        lag_records=sum(topic.lag_records or 0 for topic in topics) if known else None,
+        freshness_s=max(fresh, default=None),
+        dead_letters_open=None if letters is None else letters.get(one.projection, 0),
+        topics=topics,
+    )
+
+
+def _topic(topic: TopicProgress, now: datetime) -> TopicState:
+    freshness_s = 0.0 if topic.lag_records == 0 else _age_s(topic.waits_since, now)
+    return TopicState(
+        topic=topic.topic,
+        lag_records=topic.lag_records,
+        freshness_s=freshness_s,
+        checkpoint_age_s=_age_s(topic.moved_at, now),
+    )
+
+
+def _age_s(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else max((now - at).total_seconds(), 0.0)
+
+
+def _stuck(topics: list[TopicState], stuck_after_s: float) -> str | None:
+    """Why a projection is stuck. A checkpoint's age alone says nothing: nothing may have come for long."""
+    for topic in topics:
+        waits_s, age_s = topic.freshness_s or 0.0, topic.checkpoint_age_s
+        if waits_s > stuck_after_s and (age_s is None or age_s > stuck_after_s):
+            return f"{topic.topic}: {topic.lag_records} records behind, the oldest for {waits_s:.0f} s"
+    return None

@@ -27,7 +27,16 @@ from query_api import access, authorization, dead_letters, dependencies, read_yo
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
 from query_api.identity import sessions as signed_in
-from query_api.playback import cmcd_gaps, continue_watching, session_timeline, sessions, streams, viewers, watch_history
+from query_api.playback import (
+    cmcd_gaps,
+    continue_watching,
+    quality,
+    session_timeline,
+    sessions,
+    streams,
+    viewers,
+    watch_history,
+)
 from query_api.playback.plain_requests import PlainRequests
 from query_api.sources import Sources
 from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
@@ -39,9 +48,8 @@ ROUTES: Final = (
     session_timeline.routes,
     cmcd_gaps.routes,
     streams.routes,
-from query_api.progress import ProgressReader
-from query_api.projections import routes as projections
     viewers.routes,
+    quality.routes,
     titles.routes,
     openings.routes,
     search.routes,
@@ -68,8 +76,8 @@ PROBLEMS: Final[Problems] = {
     authorization.NotYourProfile: authorization.NOT_YOUR_PROFILE,
     authorization.SessionNotYours: authorization.SESSION_NOT_YOURS,
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
-    projections,
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
+    quality.TooManyGroups: quality.TOO_MANY_GROUPS,
     subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
     access.NotYourAccount: access.NOT_YOUR_ACCOUNT,
     accounts.AccountUnknown: accounts.ACCOUNT_UNKNOWN,
@@ -99,7 +107,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Playhead query API",
-    progress = ProgressReader(sources, settings)
         summary="What viewers and dashboards ask for",
         openapi_url=None,
         lifespan=connected,
@@ -112,7 +119,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(PlainRequests, sources=sources, settings=settings)
     limiter = fence(app, settings)
     for routes in ROUTES:
-        await progress.close()
         app.include_router(routes)
     app.router.routes.extend(probes(sources.missing))
     problems.install(app, PROBLEMS)
@@ -123,6 +129,5 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def run(settings: Settings) -> None:
-    app.state.progress = progress
     """Serve the query API until a signal."""
     serve(create_app(settings), settings, port=settings.query_port)

@@ -14,6 +14,7 @@ from query_api.catalog import cards, openings, series, title_page
 from query_api.playback import (
     cmcd_gaps,
     continue_watching,
+    quality,
     sessions,
     streams,
     timeline_entries,
@@ -30,6 +31,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (cmcd_gaps.CmcdGaps, cmcd_gaps.EXAMPLE),
     (streams.Stream, streams.EXAMPLE),
     (viewers.Viewers, viewers.EXAMPLE),
+    (quality.QualityByTime, quality.EXAMPLE),
     (cards.TitleCard, cards.CARD_EXAMPLE),
     (title_page.Title, title_page.EXAMPLE),
     (openings.AvailableTitle, openings.NOW_EXAMPLE),
@@ -67,13 +69,14 @@ def test_every_operation_documents_its_problems(app: FastAPI) -> None:
     for path, operation in operations(app):
         problems = problems_of(operation)
         assert {"unauthenticated", "invalid-request", "store-unavailable"} <= problems, path
-        names = {parameter["name"] for parameter in operation.get("parameters", [])}
+        names = {parameter["name"] for parameter in operation["parameters"]}
         assert ("cursor" in names) == ("cursor-invalid" in problems), path
         assert ("Playhead-Position" in names) == ({"position-invalid", "view-behind"} <= problems), path
         assert ("account_id" in names) == ("not-your-account" in problems), path
         assert ("profile_id" in names) == ("not-your-profile" in problems), path
         assert ("session_id" in names) == ({"session-unknown", "session-not-yours"} <= problems), path
-        assert ("title_id" in names or "series_id" in names) == ("title-unknown" in problems), path
+        of_title = "{title_id}" in path or "{series_id}" in path
+        assert of_title == ("title-unknown" in problems), path
 
 
 def test_every_problem_of_the_app_is_documented_somewhere(app: FastAPI) -> None:

@@ -26,7 +26,11 @@ def _published(topic: str) -> Counter:
     return PUBLISHED.labels(topic)
 
 
-class KafkaUnavailable(Refusal):
+class Unpublished(Refusal):
+    """Events that the sender keeps, and sends again."""
+
+
+class KafkaUnavailable(Unpublished):
     """Kafka did not take the events in time; the sender keeps them and sends them again."""
 
 
@@ -38,7 +42,7 @@ class PartlyPublished(KafkaUnavailable):
     position: Position
 
 
-class TooMuchInFlight(Refusal):
+class TooMuchInFlight(Unpublished):
     """So much of one key is on its way to Kafka that more would be at the cost of others."""
 
 

@@ -185,7 +185,7 @@ class Settings(ServerAccess):
     access_token_max_bytes: int = Field(default=4 * KIB, ge=KIB)
     refresh_token_ttl_days: int = Field(default=60, ge=1, description="a sign-in not used for this long ends")
     refresh_retry_s: int = Field(default=30, ge=0, description="how long a refresh that got no reply may be repeated")
-    verified_tokens_kept: int = Field(default=65_536, description="per process, so that a token is verified once")
+    verified_tokens_kept: int = Field(default=16_384, description="per process, some 2 kB each: verified once")
     token_leeway_s: int = Field(default=30, ge=0, description="how far ahead the clock that issued a token may be")
     keys_reload_s: float = Field(default=5.0, gt=0, description="how often a process looks for rotated keys at most")
     keys_announced_s: int = Field(default=60, ge=0, description="how long a new key is known before it signs")

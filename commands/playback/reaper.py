@@ -31,7 +31,7 @@ from infra.batches import hash_of
 from infra.clock import Clock
 from infra.ids import new_id
 from infra.positions import Position
-from infra.publisher import KafkaUnavailable
+from infra.publisher import Unpublished
 from infra.telemetry import log
 
 PRINCIPAL: Final = "reaper"
@@ -55,7 +55,7 @@ class Publishing(Protocol):
     """The way to Kafka."""
 
     async def publish(self, topic: str, key: str, bodies: Sequence[bytes]) -> Position:
-        """See infra/publisher.py. Raises KafkaUnavailable."""
+        """See infra/publisher.py. Raises Unpublished."""
 
 
 class Closing(Protocol):
@@ -104,12 +104,12 @@ class Reaper:
     _untold: dict[SessionId, AccountId] = field(default_factory=dict)
 
     async def run_once(self) -> int:
-        """Expire all that is known to be due; how many sessions. Raises KafkaError, KafkaUnavailable, and what Postgres
+        """Expire all that is known to be due; how many sessions. Raises KafkaError, Unpublished, and what Postgres
         raises while it is away.
         """
         try:
             return await self._round(self.clock())
-        except (KafkaError, KafkaUnavailable):
+        except (KafkaError, Unpublished):
             self._watching_since = None
             raise
 
@@ -152,7 +152,7 @@ class Reaper:
         return self._watching_since is not None and self._watching_since <= until - self.patience.silent
 
     async def _expire_all(self, due: Sequence[Due], context: Context) -> int:
-        """Raises KafkaUnavailable, once none is on its way any more."""
+        """Raises Unpublished, once none is on its way any more."""
         room = max(self.remembered_max - len(self._expired), 0)
         if len(due) > room:
             log.warning("reaper_waits_for_the_view", expired=len(self._expired), due=len(due))

@@ -17,7 +17,7 @@ from events.topics import PLAYBACK
 from infra import redis
 from infra.clock import Clock, utc_now
 from infra.postgres import Pool, Role, connect_pool
-from infra.publisher import KafkaUnavailable, Publisher
+from infra.publisher import Publisher, Unpublished
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
 from infra.view_lag import CHECKPOINTS, Ends
@@ -26,7 +26,7 @@ AWAY: Final = (
     OSError,
     TimeoutError,
     KafkaError,
-    KafkaUnavailable,
+    Unpublished,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
 )

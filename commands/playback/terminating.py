@@ -21,7 +21,7 @@ from events.topics import PLAYBACK
 from events.types import AccountId, ProfileId, SessionId
 from infra.access.permissions import Principal
 from infra.positions import Position
-from infra.publisher import KafkaUnavailable
+from infra.publisher import Unpublished
 from infra.telemetry import log
 
 TERMINATED: Final = Counter("playhead_sessions_terminated_total", "Sessions that were ended from elsewhere", ["reason"])
@@ -45,7 +45,7 @@ async def terminate_playback(
 
 async def tell_of(opened: Resources, session: SessionSnapshot, renewal: Renewal, context: Context) -> None:
     """Tell what a session's renewal brought about: that others ended for it, or that it had been ended itself and
-    nobody said so yet. Raises KafkaUnavailable.
+    nobody said so yet. Raises Unpublished.
     """
     if renewal.ending is not None:
         await tell_soon(opened, renewal.replaced, renewal.ending, context)
@@ -62,13 +62,13 @@ async def tell_soon(
     for session in sessions:
         try:
             position = await tell(opened, session, ending, context)
-        except KafkaUnavailable as error:
+        except Unpublished as error:
             log.warning("termination_told_later", session=session.session_id, reason=error.detail)
     return position
 
 
 async def tell(opened: Resources, session: SessionSnapshot, ending: Ending, context: Context) -> Position:
-    """Tell of a session that was ended. Raises KafkaUnavailable."""
+    """Tell of a session that was ended. Raises Unpublished."""
     terminated = PlaybackSessionTerminated(session=session, reason=ending.reason, by=ending.by)
     doer = structs.replace(context, principal=ending.principal)
     event_id = f"{session.session_id}:terminated"

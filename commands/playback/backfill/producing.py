@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from infra.positions import Position
-from infra.publisher import KafkaUnavailable, TooMuchInFlight
+from infra.publisher import Unpublished
 
 Keyed = Mapping[str, Sequence[bytes]]
 """Events by their key."""
@@ -15,7 +15,7 @@ class Publisher(Protocol):
     """What has Kafka acknowledge events of one key: infra/publisher.py."""
 
     async def publish(self, topic: str, key: str, bodies: Sequence[bytes]) -> Position:
-        """The position of the last. Raises KafkaUnavailable, TooMuchInFlight."""
+        """The position of the last. Raises Unpublished."""
 
 
 async def produce(publisher: Publisher, topic: str, events: Keyed) -> Keyed:
@@ -24,7 +24,7 @@ async def produce(publisher: Publisher, topic: str, events: Keyed) -> Keyed:
     ended = await asyncio.gather(*(publisher.publish(topic, key, events[key]) for key in keys), return_exceptions=True)
     left = {}
     for key, how in zip(keys, ended, strict=True):
-        if isinstance(how, KafkaUnavailable | TooMuchInFlight):
+        if isinstance(how, Unpublished):
             left[key] = events[key]
         elif isinstance(how, BaseException):
             raise how

@@ -38,6 +38,8 @@ from query_api.playback import (
     watch_history,
 )
 from query_api.playback.plain_requests import PlainRequests
+from query_api.progress import ProgressReader
+from query_api.projections import routes as projections
 from query_api.sources import Sources
 from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
 
@@ -61,6 +63,7 @@ ROUTES: Final = (
     invoices.routes,
     transactions.routes,
     dead_letters.routes,
+    projections,
     accounts.routes,
     profiles.routes,
     devices.routes,
@@ -91,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     tokens = Tokens(settings)
     revocations = Revocations(settings)
     sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal_ring.values))
+    progress = ProgressReader(sources, settings)
     known_keys = ApiKeys(sources.postgres.use, settings)
 
     @asynccontextmanager
@@ -103,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
             shared(limiter, settings, lambda: tokens.keys.internal),
         ):
             yield
+        await progress.close()
         await sources.close()
 
     app = FastAPI(
@@ -113,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.sources = sources
+    app.state.progress = progress
     app.state.master_key = MasterKey.load(settings)
     app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
     app.add_middleware(Gate, routes=app)

@@ -25,6 +25,9 @@ from projections.playback.playback_sessions import PlaybackSessions
 from projections.playback.quality import quality_views
 from projections.playback.session_cmcd import SessionCmcd
 from projections.playback.session_timeline import SessionTimeline
+from projections.playback.title_audience import TitleAudienceByHour
+from projections.playback.title_profiles import TitleProfilesByDay
+from projections.playback.title_retention import TitleRetentionByDay
 from projections.playback.title_viewers import TitleViewers
 from projections.playback.watch_history import WatchHistory
 from projections.store import Store
@@ -55,8 +58,18 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
         CatalogSchedule(),
         DeadLetters(),
         StaffActions(),
+        *audience_views(settings),
         *subscription_views(),
         *identity_views(),
+    )
+
+
+def audience_views(settings: Settings) -> tuple[PostgresView, ...]:
+    """What is added up of playback sessions, by title."""
+    return (
+        TitleAudienceByHour(complete_at=settings.complete_at_ratio),
+        TitleRetentionByDay(complete_at=settings.complete_at_ratio),
+        TitleProfilesByDay(),
     )
 
 

@@ -24,6 +24,7 @@ from infra.positions import BadPosition
 from infra.settings import Settings
 from infra.telemetry import probes
 from query_api import access, authorization, dead_letters, dependencies, read_your_writes, staff_actions, stores
+from query_api.audience import hotness, popular, retention, title_audience
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
 from query_api.identity import sessions as signed_in
@@ -51,6 +52,10 @@ ROUTES: Final = (
     cmcd_gaps.routes,
     streams.routes,
     viewers.routes,
+    title_audience.routes,
+    retention.routes,
+    hotness.routes,
+    popular.routes,
     quality.routes,
     titles.routes,
     openings.routes,

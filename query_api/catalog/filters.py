@@ -191,7 +191,7 @@ def listing(
     plans each combination with the index that serves it.
     """
     statement = Statement()
-    _add_what(statement, filters.what)
+    add_what(statement, filters.what)
     statement.add("t.release_year >= {}", filters.released.after)
     statement.add("t.release_year <= {}", filters.released.before)
     add_open(statement, filters.playable, now)
@@ -206,7 +206,8 @@ def listing(
     return sql, statement.values
 
 
-def _add_what(statement: Statement, asked: What) -> None:
+def add_what(statement: Statement, asked: What) -> None:
+    """Only titles that are what is asked for."""
     statement.add("t.kind = {}", asked.kind)
     statement.add("t.genres ? {}", asked.genre)
     if asked.person is not None:

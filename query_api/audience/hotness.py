@@ -1,0 +1,150 @@
+"""How hot titles are, by how often they were started lately. Postgres table title_audience_by_hour."""
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import asyncpg
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from infra.access.authentication import Needs
+from infra.access.permissions import Scope
+from infra.clock import utc_now
+from infra.http.openapi import replies
+from query_api.audience import TOPIC
+from query_api.audience.ranges import hour_of
+from query_api.audience.title_audience import check_title
+from query_api.catalog.unknown import TITLE_UNKNOWN
+from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, TitleId
+
+Tier: TypeAlias = Literal["hot", "warm", "cold"]
+
+HOTTEST: Final = 100_000
+"""The tenths of weighted views, 5 x 24 hours + 3 x 7 days + 2 x 30 days, from which a title is as hot as can be: whole
+numbers, so that a tier begins exactly where it does.
+"""
+TIERS: Final[tuple[tuple[Tier, int], ...]] = (("hot", 80_000), ("warm", 50_000), ("cold", 0))
+
+VIEWS: Final = """
+    sum(starts) filter (where hour > $1::timestamptz - interval '24 hours') as day,
+    sum(starts) filter (where hour > $1 - interval '168 hours') as week, sum(starts) as month
+"""
+RECENT: Final = "hour > $1 - interval '720 hours' and hour <= $1 and starts > 0"
+OF_TITLE: Final = f"""
+    select coalesce(day, 0)::bigint as day, coalesce(week, 0)::bigint as week, coalesce(month, 0)::bigint as month
+    from (select {VIEWS} from title_audience_by_hour where title_id = $2 and {RECENT}) as counted
+"""
+HOTTEST_FIRST: Final = f"""
+    with counted as (
+        select title_id, {VIEWS} from title_audience_by_hour where {RECENT} group by title_id
+    ), weighed as (
+        select title_id, coalesce(day, 0)::bigint as day, coalesce(week, 0)::bigint as week, month::bigint as month,
+          (coalesce(5 * day, 0) + coalesce(3 * week, 0) + 2 * month)::bigint as weight
+        from counted
+    )
+    select weighed.*, t.name from weighed join catalog_titles as t using (title_id)
+    where weight >= $2 and ($3::bigint is null or weight < $3)
+    order by weight desc, title_id limit $4
+"""
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "title_id": "made-up-s1e1",
+    "content_hotness": 0.8123,
+    "tier": "hot",
+    "views_24h": 6_105,
+    "views_7d": 9_120,
+    "views_30d": 11_672,
+}
+
+
+class Hotness(BaseModel):
+    """`content_hotness` is min(1, (views_24h x 0.5 + views_7d x 0.3 + views_30d x 0.2) / 10000); hot from 0.8, warm
+    from 0.5, else cold. A view is a session that showed a frame; the windows slide to the hour: the hour that runs, and
+    the 23, 167 or 719 before it.
+    """
+
+    title_id: str
+    content_hotness: float
+    tier: Tier
+    views_24h: int
+    views_7d: int
+    views_30d: int
+
+
+class NamedHotness(Hotness):
+    """With the title's name in its default language."""
+
+    name: str
+
+
+class HottestTitles(BaseModel):
+    """Titles, the hottest first."""
+
+    items: list[NamedHotness]
+
+
+routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK_READ))])
+
+
+@routes.get("/v1/titles/{title_id}/hotness", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+async def read_hotness(title_id: TitleId, sources: From, positions: Positions) -> Hotness:
+    """How hot a title is."""
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    async with sources.postgres.use() as pool:
+        await check_title(pool, title_id)
+        row = await pool.fetchrow(OF_TITLE, hour_of(utc_now()), title_id)
+    assert row is not None
+    return Hotness(title_id=title_id, **_shown(row))
+
+
+@routes.get(
+    "/v1/audience/hotness", responses=replies({"items": [{**EXAMPLE, "name": "The First Evening"}]}, *EVERY_VIEW)
+)
+async def read_hottest(
+    sources: From,
+    limit: Limit,
+    positions: Positions,
+    tier: Annotated[Tier | None, Query(description="Only titles of this tier")] = None,
+) -> HottestTitles:
+    """The titles that were started in the last 30 days, the hottest first."""
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    async with sources.postgres.use() as pool:
+        rows = await pool.fetch(HOTTEST_FIRST, hour_of(utc_now()), *weights_of(tier), limit)
+    return HottestTitles(
+        items=[NamedHotness(title_id=row["title_id"], name=row["name"], **_shown(row)) for row in rows]
+    )
+
+
+def weight_of(day: int, week: int, month: int) -> int:
+    """The views of the last 24 hours, 7 and 30 days, weighed, in tenths."""
+    return 5 * day + 3 * week + 2 * month
+
+
+def hotness_of(weight: int) -> float:
+    """0 to 1."""
+    return min(1.0, weight / HOTTEST)
+
+
+def tier_of(weight: int) -> Tier:
+    """The tier that a weight is in."""
+    return next(tier for tier, least in TIERS if weight >= least)
+
+
+def weights_of(tier: Tier | None) -> tuple[int, int | None]:
+    """From which weight to below which a tier goes; None: all of them."""
+    above: int | None = None
+    for name, least in TIERS:
+        if name == tier:
+            return least, above
+        above = least
+    return 0, None
+
+
+def _shown(row: asyncpg.Record) -> dict[str, Any]:
+    weight = weight_of(row["day"], row["week"], row["month"])
+    return {
+        "content_hotness": hotness_of(weight),
+        "tier": tier_of(weight),
+        "views_24h": row["day"],
+        "views_7d": row["week"],
+        "views_30d": row["month"],
+    }

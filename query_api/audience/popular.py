@@ -1,0 +1,174 @@
+"""What viewers are shown of what others watch: popular titles, and those that rise against their own past. Postgres
+tables title_audience_by_hour, catalog_titles and catalog_windows. An episode counts for its series.
+
+How often is for analysts: viewers are told the order alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import asyncpg
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel
+
+from infra.clock import utc_now
+from infra.http.openapi import replies
+from query_api.audience import TOPIC
+from query_api.audience.ranges import hour_of, refused
+from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
+from query_api.catalog.filters import Playable, Statement, Territory, What, add_open, add_what, what
+from query_api.catalog.locales import Languages, Locales
+from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
+
+STARTED: Final = """
+    select coalesce(e.series_id, a.title_id) as title_id, {counts}
+    from title_audience_by_hour as a left join catalog_titles as e on e.title_id = a.title_id
+    where a.starts > 0 and a.hour > {now}::timestamptz - {hours}::int * interval '1 hour' and a.hour <= {now} {here}
+    group by 1
+"""
+STARTS: Final = "sum(a.starts) as score"
+TRENDING_HOURS: Final = 24 + 7 * 24
+LATELY_AND_USUALLY: Final = """
+    coalesce(sum(a.starts) filter (where a.hour > {now}::timestamptz - interval '24 hours'), 0) as lately,
+    coalesce(sum(a.starts) filter (where a.hour <= {now}::timestamptz - interval '24 hours'), 0) / 7.0 as usually
+"""
+RISING: Final = """
+    select title_id, (lately - usually) / sqrt(usually + 1) as score from ({started}) as counted
+    where lately >= {least} and lately > usually
+"""
+"""How much more a day had than the mean of the seven before it, in standard deviations of a Poisson process of that
+mean; 1 more, so that what is new does not rise without bounds (Hendrickson and others, "Trend Detection in Social
+Data", 2015).
+"""
+RANKED: Final = f"""
+    with ranked as ({{ranked}})
+    select {COLUMNS} from ranked join ({FROM}) on t.title_id = ranked.title_id
+    where {{conditions}} order by ranked.score desc, t.title_id limit {{limit}}
+"""
+
+EXAMPLE: Final[dict[str, Any]] = {"items": [{**CARD_EXAMPLE, "rank": 1}]}
+
+
+class RankedTitle(TitleCard):
+    """A title and its place, from 1."""
+
+    rank: int
+
+
+class RankedTitles(BaseModel):
+    """Titles, the first first."""
+
+    items: list[RankedTitle]
+
+
+class Ranked(Card, kw_only=True):
+    """See RankedTitle."""
+
+    rank: int
+
+
+class Ranking(msgspec.Struct):
+    """See RankedTitles."""
+
+    items: list[Ranked]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a ranking is of: titles of a kind, genre and so on, and the country in which they are watched and playable
+    (None: everywhere).
+    """
+
+    what: What
+    territory: str | None
+    limit: int
+
+
+async def asked_ranking(
+    what_: Annotated[What, Depends(what)], limit: Limit, territory: Territory | None = None
+) -> Asked:
+    """The ranking that a request asks for."""
+    return Asked(what_, territory, limit)
+
+
+async def asked_hours(
+    settings: ReadSettings,
+    hours: Annotated[int | None, Query(ge=1, description="The hour that runs, and those before it")] = None,
+) -> int:
+    """How many hours are counted. Raises RequestValidationError."""
+    if hours is None:
+        return min(settings.popular_default_hours, settings.popular_max_hours)
+    if hours > settings.popular_max_hours:
+        raise refused("hours", f"Input should be less than or equal to {settings.popular_max_hours}")
+    return hours
+
+
+routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
+
+
+@routes.get("/popular", response_model=RankedTitles, responses=replies(EXAMPLE, *EVERY_VIEW))
+async def read_popular(
+    sources: From,
+    positions: Positions,
+    locales: Languages,
+    asked: Annotated[Asked, Depends(asked_ranking)],
+    hours: Annotated[int, Depends(asked_hours)],
+) -> Response:
+    """What was started most in the last hours, of a genre or in a country too; a series by its episodes."""
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    async with sources.postgres.use() as pool:
+        sql, values = popular(asked, hours, utc_now())
+        return reply(_ranking(await pool.fetch(sql, *values), locales))
+
+
+@routes.get("/trending", response_model=RankedTitles, responses=replies(EXAMPLE, *EVERY_VIEW))
+async def read_trending(
+    sources: From,
+    positions: Positions,
+    locales: Languages,
+    asked: Annotated[Asked, Depends(asked_ranking)],
+    settings: ReadSettings,
+) -> Response:
+    """What was started more in the last 24 hours than it was a day in the week before, most unusual first."""
+    await sources.postgres_checkpoint.reached(TOPIC, positions)
+    async with sources.postgres.use() as pool:
+        sql, values = trending(asked, settings.trending_min_starts, utc_now())
+        return reply(_ranking(await pool.fetch(sql, *values), locales))
+
+
+def popular(asked: Asked, hours: int, now: datetime) -> tuple[str, list[object]]:
+    """The SQL of the most started titles, and its values."""
+    statement = Statement()
+    return _ranked(statement, asked, _started(statement, asked, STARTS, hours, now), now)
+
+
+def trending(asked: Asked, least: int, now: datetime) -> tuple[str, list[object]]:
+    """The SQL of the titles that rise, and its values; `least`: how often they were started in 24 hours."""
+    statement = Statement()
+    started = _started(statement, asked, LATELY_AND_USUALLY, TRENDING_HOURS, now)
+    return _ranked(statement, asked, RISING.format(started=started, least=f"{statement.bind(least)}::bigint"), now)
+
+
+def _started(statement: Statement, asked: Asked, counts: str, hours: int, now: datetime) -> str:
+    at = statement.bind(hour_of(now))
+    here = "" if asked.territory is None else f"and a.territory = {statement.bind(asked.territory)}"
+    return STARTED.format(counts=counts.format(now=at), now=at, hours=statement.bind(hours), here=here)
+
+
+def _ranked(statement: Statement, asked: Asked, ranked: str, now: datetime) -> tuple[str, list[object]]:
+    add_what(statement, asked.what)
+    add_open(statement, Playable(territory=asked.territory), now)
+    conditions, limit = " and ".join(statement.conditions), statement.bind(asked.limit)
+    return RANKED.format(ranked=ranked, conditions=conditions, limit=limit), statement.values
+
+
+def _ranking(rows: Sequence[asyncpg.Record], locales: Locales) -> Ranking:
+    return Ranking(
+        [
+            Ranked(**card_values(row, locales, locales.choose(texts_of(row), row["default_locale"])), rank=rank)
+            for rank, row in enumerate(rows, start=1)
+        ]
+    )

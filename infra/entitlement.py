@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from events.playback import EntitledBy
 from events.subscription import PlanLimits
-from events.types import PurchaseId
+from events.types import Licence, PurchaseId
 
 Status: TypeAlias = Literal["pending", "trialing", "active", "grace", "past_due", "paused", "canceled", "expired"]
 ACCESS: Final[frozenset[Status]] = frozenset({"trialing", "active", "grace", "canceled"})
@@ -24,6 +25,16 @@ PURCHASE_USABLE: Final = """
 """That a row of subscription_purchases lets its title be played at `{now}`. A rental is to be started before start_by,
 and lasts until access_until from then on.
 """
+
+FREE: Final = frozenset({Licence.AVOD, Licence.FAST})
+"""Paid for by advertisers."""
+
+
+class Entitlement(NamedTuple):
+    """What lets a title be played. `rental`: one whose hours begin with this play."""
+
+    by: EntitledBy
+    rental: PurchaseId | None = None
 
 
 class UsablePurchase(NamedTuple):
@@ -42,6 +53,28 @@ class Held(NamedTuple):
 
 
 NOTHING: Final = Held()
+
+
+class PurchaseMoments(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase as its view has it, as far as it says whether its title may be played: PURCHASE_USABLE, of one that is
+    not in Postgres.
+    """
+
+    purchase_id: PurchaseId
+    title_id: str
+    kind: str
+    status: str
+    access_from: datetime | None = None
+    start_by: datetime | None = None
+    started_at: datetime | None = None
+    access_until: datetime | None = None
+
+    def usable_at(self, now: datetime) -> UsablePurchase | None:
+        """What it is good for at a time, if anything."""
+        begun = self.status == "granted" and self.access_from is not None and self.access_from <= now
+        if not begun or _over(self.access_until, now) or (self.started_at is None and _over(self.start_by, now)):
+            return None
+        return UsablePurchase(self.purchase_id, self.kind == "rental" and self.started_at is None)
 
 
 class Columns(Protocol):
@@ -88,6 +121,29 @@ class Standing:
         if not self.access:
             return None
         return self.moments.ends_at if self.status == "canceled" else self.moments.grace_until
+
+
+def entitlement_by(
+    licences: frozenset[str], *, has_plan: bool, purchase: UsablePurchase | None, subscription_required: bool
+) -> Entitlement | None:
+    """What entitles an account to a title of these licences; None: nothing does. What costs the viewer nothing goes
+    first: the subscription, then what was bought or is running, then what is free; a rental is begun only when nothing
+    else would do.
+    """
+    if Licence.SVOD in licences and (has_plan or not subscription_required):
+        return Entitlement("subscription")
+    if purchase is not None and not purchase.is_unstarted:
+        return Entitlement("purchase")
+    if not FREE.isdisjoint(licences):
+        return Entitlement("free")
+    return Entitlement("purchase", purchase.purchase_id) if purchase is not None else None
+
+
+def is_within(minimum_age: int | None, maturity_limit: int | None) -> bool:
+    """Whether a profile of this limit (None: it has none) may play a title of this age. What nobody rated (None) may be
+    anything, so it is above every limit.
+    """
+    return maturity_limit is None or (minimum_age is not None and minimum_age <= maturity_limit)
 
 
 def standing_at(moments: Moments, now: datetime) -> Standing:

@@ -34,6 +34,7 @@ from projections.store import Store
 from projections.stores.cassandra import CassandraStore, CassandraView
 from projections.stores.postgres import PostgresStore, PostgresView
 from projections.stores.redis import RedisStore, RedisView
+from projections.subscription.account_holdings import AccountHoldings
 from projections.subscription.invoices import Invoices
 from projections.subscription.plans import Plans
 from projections.subscription.purchases import Purchases
@@ -102,6 +103,7 @@ def redis_views(settings: Settings) -> tuple[RedisView, ...]:
     return (
         ContinueWatching(thresholds(settings), most_rows=settings.continue_watching_max_rows, ttl_s=ttl_s),
         CatalogWithdrawn(most_rows=settings.withdrawn_titles_max, ttl_s=ttl_s),
+        AccountHoldings(most_rows=settings.account_holdings_max, ttl_s=settings.account_holdings_ttl_days * DAY_S),
         RevokedSignIns(token_lifetimes(settings), most_rows=settings.revocations_max),
     )
 

@@ -1,5 +1,5 @@
-"""Everything that routes read from: the three stores, how far each is, what was withdrawn, and the key that signs
-cursors.
+"""Everything that routes read from: the three stores, how far each is, what is kept of them, where viewers are, and
+the key that signs cursors.
 """
 
 import asyncio
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from infra.access.permissions import Principal
 from infra.cursors import Cursors
+from infra.http.territory import Territories
 from infra.postgres import Connection, Pool
 from infra.settings import Settings
 from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis
 from query_api.drivers import Cql, cassandra_driver, postgres_driver, redis_driver
+from query_api.playback.title_facts import TitlesKept
 from query_api.playback.withdrawn import WithdrawnTitles
 from query_api.read_your_writes import Checkpoint
 from query_api.redis_reads import RedisReads
@@ -30,6 +32,9 @@ class Sources:
     redis: Store[RedisReads]
     redis_checkpoint: Checkpoint
     withdrawn: WithdrawnTitles
+    title_facts: TitlesKept
+    territories: Territories
+    subscription_required: bool
     cursors: Cursors
 
     @classmethod
@@ -46,6 +51,9 @@ class Sources:
             redis=in_redis,
             redis_checkpoint=Checkpoint(in_redis.name, applied_by_redis(in_redis), settings),
             withdrawn=WithdrawnTitles(in_redis, settings),
+            title_facts=TitlesKept(in_postgres, settings),
+            territories=Territories(settings),
+            subscription_required=settings.subscription_required,
             cursors=cursors,
         )
 

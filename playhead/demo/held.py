@@ -82,8 +82,8 @@ class Held:
         return held
 
     async def continue_watching_items(self, profile_id: str) -> list[dict[str, Any]]:
-        """A profile's rows as the API returns them."""
-        path = f"/v1/profiles/{profile_id}/continue-watching?limit={PAGE_ROWS}"
+        """A profile's rows as the API returns them, whether or not its account may play them still."""
+        path = f"/v1/profiles/{profile_id}/continue-watching?limit={PAGE_ROWS}&include=unplayable"
         items: list[dict[str, Any]] = (await self._query.get(path, self._readers[profile_id])).taken(path, 200)["items"]
         return items
 

@@ -16,7 +16,7 @@ from infra.http.problems import Refusal
 from infra.positions import HEADER
 from infra.settings import Settings
 from query_api.authorization import check_profile
-from query_api.playback.continue_watching import continue_watching_json
+from query_api.playback.continue_watching import Asked, continue_watching_json, viewer_of
 from query_api.sources import Sources
 
 PATH: Final = re.compile(r"/v1/profiles/([A-Za-z0-9_.:-]{1,128})/continue-watching")
@@ -42,8 +42,10 @@ class PlainRequests:
         if not 1 <= limit <= self._settings.page_max_rows or HEADER in request.headers:
             return None
         try:
-            check_profile(await principal(request), profile_id)
-            body = await continue_watching_json(self._sources, profile_id, limit)
+            caller = await principal(request)
+            check_profile(caller, profile_id)
+            viewer = viewer_of(caller, profile_id, self._sources.territories.of(request.scope))
+            body = await continue_watching_json(self._sources, Asked(profile_id, viewer, limit))
         except Refusal:
             return None  # the route refuses in the same way, where refusals are rendered
         return Response(body, media_type="application/json")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from events.playback import ContinueWatchingHidden
+from events.types import ProfileId, ShelfId
 from infra.settings import Settings
 from tests.integration.households import House, Household, problem, running_house
 from tests.integration.playback_tail import tail_of_playback
@@ -32,7 +33,7 @@ async def test_r7_hiding_a_row_is_told_in_the_history_of_its_profile(home: House
         assert reply.headers["Playhead-Position"].startswith("playback.events:")
         [hidden] = await tail.of(str(profile_id))
     assert hidden.data == ContinueWatchingHidden(
-        account_id=home.account_id, profile_id=str(profile_id), shelf="harbour"
+        account_id=home.account_id, profile_id=ProfileId(str(profile_id)), shelf=ShelfId("harbour")
     )
     assert (hidden.envelope.partitionkey, hidden.envelope.principal) == (profile_id, home.principal.subject)
 

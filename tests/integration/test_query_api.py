@@ -78,7 +78,7 @@ async def test_the_short_way_answers_what_the_route_answers(
     await stores.continue_watching(profile_id, "newer", 2_000, series_id="made-up", season_number=1, episode_number=2)
     path = f"/v1/profiles/{profile_id}/continue-watching{query}"
     short = await query_api.get(path, who=viewer(profile_id))
-    route = await query_api.get(path, who=viewer(profile_id), position="subscription.events:0:0")  # not its
+    route = await query_api.get(path, who=viewer(profile_id), position="identity.events:0:0")  # not its
     assert (short.status_code, short.content) == (route.status_code, route.content)
     assert short.headers["content-type"] == route.headers["content-type"]
 

@@ -11,6 +11,7 @@ from tests.integration.query_api_stores import (
     migrated_stores,
     running_query_api,
     settings_of,
+    viewer,
 )
 from tests.servers import Servers
 
@@ -47,6 +48,8 @@ async def test_a_store_that_stops_takes_only_its_own_views_along(
                 assert response.json()["type"].endswith("/store-unavailable")
                 assert response.json()["store"] == down
                 assert "retry-after" in response.headers
+        of_viewer = await query_api.get(VIEW_OF["redis"], who=viewer("viewer-1"))  # filtered by what is known
+        assert of_viewer.status_code == (503 if down == "redis" else 200), of_viewer.text
     finally:
         await asyncio.to_thread(servers.start, down)
     await query_api.until_missing()

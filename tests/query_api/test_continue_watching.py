@@ -1,5 +1,7 @@
 """Which rows of a profile's hash are offered, in which order, and what is said of them."""
 
+from itertools import islice
+
 import msgspec
 
 from query_api.playback.continue_watching import ContinueWatchingItem, Row, progress_of, resumable
@@ -22,7 +24,7 @@ def value(title_id: str, updated_ms: int, state: str = "in_progress", **more: ob
 
 
 def ids(values: list[bytes], limit: int = 20) -> list[str]:
-    return [row.title_id for row in resumable(values, limit)]
+    return [row.title_id for row in islice(resumable(values), limit)]
 
 
 def test_the_newest_come_first() -> None:
@@ -43,7 +45,7 @@ def test_what_was_withdrawn_is_not_offered_nor_what_follows_it() -> None:
         value("there", 5, next_title_id="gone-next"),
     ]
     withdrawn = frozenset({"gone", "gone-series", "gone-next", "gone-finished"})
-    assert [row.title_id for row in resumable(values, 20, withdrawn)] == ["gone-finished", "there"]
+    assert [row.title_id for row in resumable(values, withdrawn)] == ["gone-finished", "there"]
 
 
 def test_r7_what_its_viewer_hid_is_not_offered() -> None:
@@ -56,22 +58,22 @@ def test_the_limit_counts_what_is_offered() -> None:
 
 
 def test_a_profile_without_rows_is_offered_nothing() -> None:
-    assert resumable([], 20) == []
+    assert list(resumable([])) == []
 
 
 def test_progress_is_a_part_of_the_whole() -> None:
-    [row] = resumable([value("half", 1)], 20)
+    [row] = resumable([value("half", 1)])
     assert row.progress == 0.25
     assert [progress_of(position_ms, 3) for position_ms in (0, 1, 3, 4)] == [0.0, 0.3333, 1.0, 1.0]
     assert progress_of(5, 0) == 0.0
 
 
 def test_names_may_hold_colons_and_braces() -> None:
-    [row] = resumable([value("t", 1, name="Alien: {Covenant} 1:2")], 20)
+    [row] = resumable([value("t", 1, name="Alien: {Covenant} 1:2")])
     assert row.name == "Alien: {Covenant} 1:2"
 
 
 def test_the_reply_is_what_the_documentation_says() -> None:
-    [row] = resumable([value("t", 1)], 20)
+    [row] = resumable([value("t", 1)])
     assert Row.__struct_fields__ == (*ContinueWatchingItem.model_fields, "hidden")
     ContinueWatchingItem.model_validate_json(msgspec.json.encode(row), strict=True)

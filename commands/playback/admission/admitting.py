@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from prometheus_client import Counter
 
 from commands.dependencies import Resources
-from commands.playback.admission.entitling import Entitlement, entitlement_of, not_entitled
+from commands.playback.admission.entitling import entitlement_of, not_entitled
 from commands.playback.admission.facts import Facts, GroupOfTitles, facts_of
 from commands.playback.refusals import (
     DeviceNotYours,
@@ -25,7 +25,7 @@ from events.playback import EntitledBy, TitleSnapshot
 from events.subscription import Resolution
 from events.types import AccountId, PurchaseId, TitleId
 from infra.access.permissions import Principal
-from infra.entitlement import Held
+from infra.entitlement import Entitlement, Held
 from infra.settings import Settings
 
 AHEAD_OF_VIEWS = Counter("playhead_admissions_ahead_of_views_total", "Starts granted by what no view had applied yet")

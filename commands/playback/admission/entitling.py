@@ -1,25 +1,11 @@
-"""By what an account may play a title that is open to it, or what its viewer can do about it. Pure.
-
-What costs the viewer nothing goes first: the subscription, then what was bought or is running, then what is free; a
-rental is begun only when nothing else would do.
-"""
+"""By what an account may play a title that is open to it, or what its viewer can do about it. Pure."""
 
 from typing import Final, NamedTuple
 
 from commands.playback.admission.facts import Facts
 from commands.playback.refusals import NotEntitled
-from events.playback import EntitledBy
-from events.types import AccountId, Licence, PurchaseId
-
-FREE: Final = frozenset({Licence.AVOD, Licence.FAST})
-"""Paid for by advertisers."""
-
-
-class Entitlement(NamedTuple):
-    """What lets a title be played. `rental`: one whose hours begin with this play."""
-
-    by: EntitledBy
-    rental: PurchaseId | None = None
+from events.types import AccountId, Licence
+from infra.entitlement import Entitlement, entitlement_by
 
 
 class _Way(NamedTuple):
@@ -38,13 +24,9 @@ BY_PURCHASE: Final = {
 def entitlement_of(facts: Facts, *, subscription_required: bool) -> Entitlement | None:
     """What entitles to the title; None: nothing does."""
     plan, owned = facts.held
-    if Licence.SVOD in facts.licences and (plan is not None or not subscription_required):
-        return Entitlement("subscription")
-    if owned is not None and not owned.is_unstarted:
-        return Entitlement("purchase")
-    if not FREE.isdisjoint(facts.licences):
-        return Entitlement("free")
-    return Entitlement("purchase", owned.purchase_id) if owned is not None else None
+    return entitlement_by(
+        facts.licences, has_plan=plan is not None, purchase=owned, subscription_required=subscription_required
+    )
 
 
 def not_entitled(facts: Facts, account_id: AccountId) -> NotEntitled:

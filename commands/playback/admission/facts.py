@@ -10,7 +10,17 @@ import asyncpg
 
 from events.playback import TitleSnapshot
 from events.types import AccountId, Licence, PurchaseId, SeriesId, TitleId, TitleKind
-from infra.entitlement import NOTHING, PURCHASE_USABLE, Held, Moments, Status, UsablePurchase, limits_of, standing_at
+from infra.entitlement import (
+    NOTHING,
+    PURCHASE_USABLE,
+    Held,
+    Moments,
+    Status,
+    UsablePurchase,
+    is_within,
+    limits_of,
+    standing_at,
+)
 from infra.postgres import Pool
 
 PLAYABLE: Final = frozenset(kind.value for kind in TitleKind)
@@ -78,9 +88,8 @@ class Facts:
     held: Held = NOTHING
 
     def is_within(self, maturity_limit: int | None) -> bool:
-        """Whether a profile of this limit (None: it has none) may play it. What nobody rated may be anything, so it is
-        above every limit."""
-        return maturity_limit is None or (self.minimum_age is not None and self.minimum_age <= maturity_limit)
+        """Whether a profile of this limit (None: it has none) may play it."""
+        return is_within(self.minimum_age, maturity_limit)
 
 
 class GroupOfTitles(NamedTuple):

@@ -1,0 +1,135 @@
+"""Continue watching on real stores: what is left out when it is read, and what is said of what comes next."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from infra.access.permissions import Principal
+from infra.ids import new_id
+from projections.app import redis_views
+from projections.engine import Engine
+from projections.slabs import Checkpoint, Partition
+from projections.stores.redis import RedisStore
+from tests.builders import envelope
+from tests.commands.subscription.accounts import PAY, lived, sign_up
+from tests.integration.query_api_stores import (
+    NOW,
+    OPERATOR,
+    QueryApi,
+    Stores,
+    migrated_stores,
+    running_query_api,
+)
+from tests.integration.showing import HOME, shown
+from tests.projections.folds import FakeLetters, record, slab
+from tests.servers import Servers
+
+pytestmark = pytest.mark.integration
+
+SUBSCRIPTION = Partition("subscription.events", 9_001)
+
+
+@pytest.fixture(scope="module")
+async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
+    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("continue-watching"))) as stores:
+        yield stores
+
+
+@pytest.fixture(scope="module")
+async def query_api(stores: Stores) -> AsyncIterator[QueryApi]:
+    async with running_query_api(stores.settings.model_copy(update={"default_territory": HOME})) as api:
+        await api.until_missing()
+        yield api
+
+
+@pytest.fixture
+def viewer() -> Principal:
+    return Principal(subject="viewer", account_id=new_id(), profile_id=new_id())
+
+
+async def begun(stores: Stores, of: Principal, title_id: str, updated_ms: int = 1, **fields: object) -> str:
+    """A title that the profile is in the middle of."""
+    assert of.profile_id is not None
+    await stores.continue_watching(of.profile_id, title_id, updated_ms, **fields)
+    return title_id
+
+
+async def film(stores: Stores, *licences: str, **columns: object) -> str:
+    title_id = f"film-{new_id()}"
+    await stores.title(title_id, **columns)
+    for licence in licences:
+        await shown(stores.postgres, title_id, licence=licence)
+    return title_id
+
+
+async def items(query_api: QueryApi, who: Principal, query: str = "", of: Principal | None = None) -> list[Any]:
+    reply = await query_api.get(f"/v1/profiles/{(of or who).profile_id}/continue-watching{query}", who)
+    assert reply.status_code == 200, reply.text
+    listed: list[Any] = reply.json()["items"]
+    return listed
+
+
+def ids(rows: list[Any]) -> list[str]:
+    return [row["title_id"] for row in rows]
+
+
+async def test_r6_what_may_not_be_played_is_left_out_and_shown_with_a_reason_to_who_asks(
+    stores: Stores, query_api: QueryApi, viewer: Principal
+) -> None:
+    free = await begun(stores, viewer, await film(stores, "avod"), 9)
+    paid = await begun(stores, viewer, await film(stores, "svod"), 8)
+    elsewhere = await begun(stores, viewer, await film(stores), 7)
+    gone = await begun(stores, viewer, await film(stores, "avod", status="withdrawn"), 6)
+    assert ids(await items(query_api, viewer)) == [free]
+    reasons = {row["title_id"]: row["unplayable"] for row in await items(query_api, viewer, "?include=unplayable")}
+    assert reasons == {free: None, paid: "not_entitled", elsewhere: "not_available", gone: "not_published"}
+    assert ids(await items(query_api, OPERATOR, of=viewer)) == [free, paid, elsewhere, gone]
+
+
+async def test_r6_the_next_episode_is_named_and_dropped_when_it_may_not_be_played(
+    stores: Stores, query_api: QueryApi, viewer: Principal
+) -> None:
+    following = await film(stores, "avod", name="The Second Evening", season_number=1, episode_number=2)
+    unrated = await film(stores, "avod", minimum_age=None)
+    of_series = {"state": "next_episode", "position_ms": 0, "kind": "episode"}
+    await begun(stores, viewer, "first", 2, series_id="one", next_title_id=following, **of_series)
+    await begun(stores, viewer, "pilot", 1, series_id="two", next_title_id=unrated, **of_series)
+    first, pilot = await items(query_api, viewer)
+    assert first["next_title"] == {"name": "The Second Evening", "season_number": 1, "episode_number": 2}
+    assert pilot["next_title"]["name"] == unrated.title()
+    child = msgspec.structs.replace(viewer, maturity_limit=18)
+    assert ids(await items(query_api, child)) == ["first"]
+
+
+async def test_a_page_is_filled_with_what_may_be_played(stores: Stores, query_api: QueryApi, viewer: Principal) -> None:
+    for number in range(6):
+        await begun(stores, viewer, await film(stores, *(["avod"] if number % 2 else [])), number)
+    assert [len(await items(query_api, viewer, f"?limit={limit}")) for limit in (1, 2, 3, 9)] == [1, 2, 3, 3]
+
+
+async def test_what_the_account_holds_counts_as_soon_as_redis_has_it(
+    stores: Stores, query_api: QueryApi, viewer: Principal
+) -> None:
+    paid = await begun(stores, viewer, await film(stores, "svod"))
+    assert ids(await items(query_api, viewer)) == []
+    views = redis_views(stores.settings)
+    store = RedisStore(stores.settings, views)
+    await store.open()
+    await store.begin({SUBSCRIPTION: Checkpoint(0, -1)})
+    events = [
+        msgspec.structs.replace(event, account_id=viewer.account_id) for event in lived((sign_up(), NOW), (PAY, NOW))
+    ]
+    records = [
+        record(at, msgspec.structs.replace(envelope(one), time=NOW), position=at) for at, one in enumerate(events)
+    ]
+    await Engine[Any](store, views, FakeLetters()).apply([slab(SUBSCRIPTION, records)])
+    await store.close()
+    reply = await query_api.get(
+        f"/v1/profiles/{viewer.profile_id}/continue-watching",
+        viewer,
+        position=f"subscription.events:9001:{len(records) - 1}",
+    )
+    assert ids(reply.json()["items"]) == [paid]

@@ -52,6 +52,11 @@ def is_empty(view: AggregateView[R, S], row: R) -> bool:
     return not any(any(value) if isinstance(value, tuple) else value for value in _values(row, view.sums))
 
 
+def grows(view: AggregateView[R, S], gain: R) -> bool:
+    """Whether a row surely has something in it once it has gained this. Nothing is ever added up to less than 0."""
+    return any(value > 0 for value in _values(gain, view.sums))
+
+
 def _contributions(view: AggregateView[R, S], row: S | None) -> dict[str, R]:
     if row is None:
         return {}

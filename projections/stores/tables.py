@@ -55,6 +55,15 @@ class Table:
         key = next(iter(self.columns))
         self.lock = f'{self.select} order by "{key}" for update'
         self.insert_missing = self.upsert.partition(" on conflict")[0] + " on conflict do nothing"
+        self.add, self.delete_empty = _adding(view, name, self.upsert) if self._adds_in_place else ("", "")
+
+    @property
+    def _adds_in_place(self) -> bool:
+        """Whether Postgres can add to the rows itself: all that is added up is plain numbers."""
+        view = self._view
+        if not isinstance(view, AggregateView) or view.maxima:
+            return False
+        return all(self.columns[name] == _TYPES[int] for name in view.sums)
 
     @property
     def stored(self) -> dict[str, str]:
@@ -100,6 +109,18 @@ def _statements(name: str, columns: dict[str, str]) -> tuple[str, str, str]:
         f"on conflict ({key}) do update set {updates}"
     )
     return select, upsert, f"delete from {name} where {key} = any($1::text[])"
+
+
+def _adding(view: KeyedView[Any, str] | AggregateView[Any, Any], name: str, upsert: str) -> tuple[str, str]:
+    """What adds rows to those that are there, and what deletes those of some keys that have come to nothing."""
+    assert isinstance(view, AggregateView)
+    key, *_ = view.row.__struct_fields__
+    into, _, rest = upsert.partition(" select")
+    values, _, _ = rest.partition(" do update")
+    added = ", ".join(f'"{each}" = held."{each}" + excluded."{each}"' for each in view.sums)
+    add = f"{into.replace(f'into {name}', f'into {name} as held')} select{values} do update set {added}"
+    empty = " and ".join(f'"{each}" = 0' for each in view.sums)
+    return add, f'delete from {name} where "{key}" = any($1::text[]) and {empty}'
 
 
 def _item_columns(view: ListView[Any]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Quality by time: from players' events, through the engine and a real Postgres, to what the query API answers."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -251,3 +253,20 @@ async def test_quality_is_for_who_may_see_what_everybody_watches(query_api: Quer
     viewer = Principal(subject="anna", account_id="household-1", profile_id="anna")
     reply = await query_api.get("/v1/quality", who=viewer)
     assert (reply.status_code, reply.json()["type"].rpartition("/")[2]) == (403, "scope-missing")
+
+
+async def test_what_several_workers_count_at_once_adds_up(views: CatalogViews, query_api: QueryApi, film: str) -> None:
+    workers = [replace(views, number=views.number + n, applied={}) for n in range(1, 7)]
+    for _ in range(2):  # into rows that are not there yet, then into those that are
+        await asyncio.gather(*(worker.apply(sitting(film, EVENING), PLAYBACK.name) for worker in workers))
+    [item] = await ask(query_api, film)
+    assert (item["plays"], item["playing_ms"], item["stall_count"]) == (12, 240_000, 12)
+
+
+async def test_rows_that_nothing_is_left_of_are_deleted(views: CatalogViews, film: str) -> None:
+    before, *after = sitting(film, EVENING, cdn="a")
+    for event in (before, *after):  # the session goes from no CDN over to the one that it names
+        await views.apply([event], PLAYBACK.name)
+    for table in ("quality_by_minute", "quality_by_hour", "quality_counts_by_minute", "quality_counts_by_hour"):
+        rows = await views.pool.fetch(f"select cdn from {table} where title_id = $1", film)
+        assert [row["cdn"] for row in rows] == ["a"], table

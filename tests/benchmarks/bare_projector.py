@@ -1,5 +1,5 @@
-"""What the projector is compared with: a getmany loop that does the same fold with the same SQL, its checkpoint in
-the same transaction, and nothing else. `python -m tests.benchmarks.bare_projector`.
+"""What the projector is compared with: a getmany loop that does the same fold with the same SQL, adds up the same, its
+checkpoint in the same transaction, and nothing else. `python -m tests.benchmarks.bare_projector`.
 """
 
 import asyncio
@@ -13,8 +13,11 @@ from events.registry import REGISTRY
 from infra.postgres import Pool, connect_pool
 from infra.settings import Settings, settings
 from infra.telemetry import ProbeServer
+from projections.aggregating import net_changes, plus
+from projections.app import postgres_views
 from projections.playback.playback_sessions import PlaybackSessions
 from projections.stores.tables import Table
+from projections.views import AggregateView
 
 PROJECTION = "bare"
 READ = "select topic, partition, next_offset from projection_checkpoint where projection = $1 and topic = any($2)"
@@ -25,6 +28,7 @@ MOVE = """
 """
 VIEW = PlaybackSessions()
 TABLE = Table(VIEW)
+AGGREGATES = [(view, Table(view)) for view in postgres_views(Settings()) if isinstance(view, AggregateView)]
 
 
 async def run(settings: Settings) -> None:
@@ -51,13 +55,27 @@ async def _apply(pool: Pool, fetched: dict[TopicPartition, list]) -> None:  # ty
     events = [REGISTRY.decode(record.value) for records in fetched.values() for record in records]
     async with pool.acquire() as connection, connection.transaction():
         keys = [VIEW.key(event) for event in events]
-        rows = {record[0]: TABLE.row_of(record) for record in await connection.fetch(TABLE.select, list(set(keys)))}
+        held = {record[0]: TABLE.row_of(record) for record in await connection.fetch(TABLE.select, list(set(keys)))}
+        rows = dict(held)
         for key, event in zip(keys, events, strict=True):
-            rows[key] = VIEW.project(rows.get(key), event)  # type: ignore[assignment, arg-type]
+            rows[key] = VIEW.project(rows.get(key), event)
         await connection.execute(TABLE.upsert, *TABLE.columns_of(list(rows.values())))
+        changed = {key: (row, 0) for key, row in rows.items()}
+        for view, table in AGGREGATES:
+            await _add_up(connection, table, view, net_changes(view, held, changed))
         topics, partitions = zip(*fetched, strict=True)
         nexts = [records[-1].offset + 1 for records in fetched.values()]
         await connection.execute(MOVE, PROJECTION, topics, partitions, nexts)
+
+
+async def _add_up(connection, table: Table, view, net) -> None:  # type: ignore[no-untyped-def]
+    keys = sorted(net)
+    if table.add and keys:
+        await connection.execute(table.add, *table.columns_of([net[key] for key in keys]))
+    elif keys:
+        held = {record[0]: table.row_of(record) for record in await connection.fetch(table.lock, keys)}
+        rows = [plus(view, held.get(key), net[key]) for key in keys]
+        await connection.execute(table.upsert, *table.columns_of(rows))
 
 
 async def _ready() -> dict[str, str]:

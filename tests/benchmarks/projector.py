@@ -66,7 +66,8 @@ class _Measuring:
         return running(self.bench, name, *arguments, port_setting="probe_port")
 
     async def _reset(self, projection: str) -> None:
-        await self.pool.execute("truncate playback_sessions")
+        tables = ["playback_sessions", *(table.name for _, table in bare_projector.AGGREGATES)]
+        await self.pool.execute(f"truncate {', '.join(tables)}")
         await self.pool.execute(FORGET, projection)
         topics, partitions = zip(*self.starts, strict=True)
         nexts = list(self.starts.values())

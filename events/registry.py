@@ -79,6 +79,7 @@ REGISTRY = Registry(
         *members(identity.IdentityEvent),
         *members(playback.PlaybackEvent),
         *members(subscription.SubscriptionEvent),
-        operations.RecordDeadLettered,
+        *members(operations.LetterEvent),
+        *members(operations.OperationsEvent),
     )
 )

@@ -28,10 +28,17 @@ def dead_letters_of(topic: str) -> str:
 
 CATALOG = Topic("catalog.events", Lane.LOG)
 IDENTITY = Topic("identity.events", Lane.LOG)
+OPERATIONS = Topic("operations.events", Lane.LOG)
 PLAYBACK = Topic("playback.events", Lane.DIRECT)
 SUBSCRIPTION = Topic("subscription.events", Lane.LOG)
 
-CONTEXTS = {"catalog": CATALOG, "identity": IDENTITY, "playback": PLAYBACK, "subscription": SUBSCRIPTION}
+CONTEXTS = {
+    "catalog": CATALOG,
+    "identity": IDENTITY,
+    "operations": OPERATIONS,
+    "playback": PLAYBACK,
+    "subscription": SUBSCRIPTION,
+}
 TOPICS = tuple(CONTEXTS.values())
 
 BACKFILL = Topic("playback.backfill", Lane.DIRECT)

@@ -17,6 +17,7 @@ from projections.identity.devices import Devices
 from projections.identity.profiles import Profiles
 from projections.identity.revoked import RevokedSignIns, TokenLifetimes
 from projections.identity.sign_ins import SignIns
+from projections.operations.dead_letter_decisions import DeadLetterDecisions
 from projections.operations.dead_letters import DeadLetters
 from projections.operations.staff_actions import StaffActions
 from projections.playback.completion import Thresholds
@@ -60,6 +61,7 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
         DeadLetters(),
         StaffActions(),
         *audience_views(settings),
+        DeadLetterDecisions(),
         *subscription_views(),
         *identity_views(),
     )

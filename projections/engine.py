@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Generic
 
 import msgspec
+from msgspec import structs
 
 from events.topics import DEAD_LETTERS
 from infra.clock import Clock, monotonic_s, utc_now
@@ -16,7 +17,8 @@ from projections import metrics
 from projections.errors import RecordRefused
 from projections.intake import Intake, V
 from projections.letters import Letter, Letters, Reason
-from projections.slabs import Checkpoint, Partition, Slab
+from projections.retries import Retry, retries_in
+from projections.slabs import Checkpoint, Partition, Slab, Taken
 from projections.store import Ready, Round, Store
 
 _LETTER_TOPICS = frozenset(topic.name for topic in DEAD_LETTERS)
@@ -74,16 +76,24 @@ class Engine(Generic[V]):
 
     async def _round(self, slabs: Sequence[Slab], refusals: Mapping[str, str]) -> Applied:
         began_s = monotonic_s()
+        retries = retries_in(slabs, self._store.name)
+        sources = {retry.partition for retry in retries.values()}
+        begun = await self._store.checkpoints(sources) if sources else {}
+        ours = {slab.partition for slab in slabs}
         async with self._store.round() as round_:
-            before = await round_.checkpoints({slab.partition for slab in slabs})
-            intake = Intake(self._views, before)
+            # The checkpoints of records that are tried again are locked, and not moved.
+            held = await round_.checkpoints(ours | begun.keys())
+            before = {partition: held[partition] for partition in ours}
+            intake = Intake(self._views, before, retries)
             for slab in slabs:
                 intake.take(slab)
             ready = await _folded(round_, intake, refusals)
-            letters = [*intake.letters, *_failures(ready), *_refusals(slabs, refusals)]
+            letters = merged([*intake.letters, *_failures(ready), *_refusals(slabs, intake, refusals)])
             if letters:
                 await self._set_aside(letters)
             rows = {view.name: await one.save() for view, one in ready}
+            if intake.retried:
+                await self._tell_applied(intake.retried, letters)
             if intake.after != before:
                 await round_.move(before, intake.after)
         self._count(intake, rows, monotonic_s() - began_s)
@@ -106,6 +116,18 @@ class Engine(Generic[V]):
             await self._letters.send(self._store.name, sent)
         for letter in letters:
             metrics.DEAD_LETTERS.labels(self._store.name, letter.partition.topic, letter.reason).inc()
+
+    async def _tell_applied(self, retried: Sequence[Retry], letters: Sequence[Letter]) -> None:
+        """Say of each retry that it was applied, unless it became a letter again. Said before the checkpoint moves, so
+        that it is never left out; should the round be done again and fail, the letter comes after it and stands.
+        """
+        failed = {_place_of(letter) for letter in letters}
+        applied = [retry for retry in retried if (retry.partition, retry.record.offset, retry.attempt) not in failed]
+        if applied:
+            await self._letters.applied(self._store.name, applied)
+        for retry in retried:
+            outcome = "applied" if retry in applied else "failed"
+            metrics.RETRIED.labels(self._store.name, retry.partition.topic, outcome).inc()
 
     def _count(self, intake: Intake[V], rows: Mapping[str, int], took_s: float) -> None:
         projection = self._store.name
@@ -133,18 +155,41 @@ async def _folded(round_: Round[V], intake: Intake[V], refusals: Mapping[str, st
 
 
 def _failures(ready: Sequence[tuple[V, Ready]]) -> list[Letter]:
-    """A letter for each record that a fold raised on, whatever number of views did."""
-    letters: dict[tuple[Partition, int], Letter] = {}
-    for view, one in ready:
-        for taken, error in one.failed:
-            place = (taken.partition, taken.record.offset)
-            told = f"{letters[place].detail}; " if place in letters else ""
-            letters[place] = Letter(taken.partition, taken.record, Reason.FOLD_FAILED, f"{told}{view.name}: {error}")
-    return list(letters.values())
+    """A letter for each record and view whose fold raised."""
+    return [
+        _letter_of(taken, Reason.FOLD_FAILED, view.name, error) for view, one in ready for taken, error in one.failed
+    ]
 
 
-def _refusals(slabs: Sequence[Slab], refusals: Mapping[str, str]) -> list[Letter]:
-    if not refusals:
-        return []
-    detail = "; ".join(f"{view}: {said}" for view, said in refusals.items())
-    return [Letter(slabs[0].partition, slabs[0].records[0], Reason.STORE_REFUSED, detail)]
+def _refusals(slabs: Sequence[Slab], intake: Intake[V], refusals: Mapping[str, str]) -> list[Letter]:
+    """A letter for each view whose store refused the only record of a round: what it was given last, which of a retry
+    is the record that was set aside.
+    """
+    given = {view.name: taken[-1] for view, taken in intake.by_view if taken}
+    return [
+        _letter_of(given[view], Reason.STORE_REFUSED, view, said)
+        if view in given
+        else Letter(slabs[0].partition, slabs[0].records[0], Reason.STORE_REFUSED, f"{view}: {said}", (view,))
+        for view, said in refusals.items()
+    ]
+
+
+def _letter_of(taken: Taken, reason: Reason, view: str, said: str) -> Letter:
+    return Letter(taken.partition, taken.record, reason, f"{view}: {said}", (view,), taken.attempt)
+
+
+def _place_of(letter: Letter) -> tuple[Partition, int, int]:
+    return letter.partition, letter.record.offset, letter.attempt
+
+
+def merged(letters: Sequence[Letter]) -> list[Letter]:
+    """One letter for each record, whatever number of views did not take it."""
+    by_place: dict[tuple[Partition, int, int], Letter] = {}
+    for letter in letters:
+        first = by_place.get(_place_of(letter))
+        by_place[_place_of(letter)] = letter if first is None else _both(first, letter)
+    return list(by_place.values())
+
+
+def _both(first: Letter, other: Letter) -> Letter:
+    return structs.replace(first, detail=f"{first.detail}; {other.detail}", views=(*first.views, *other.views))

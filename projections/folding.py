@@ -26,12 +26,22 @@ class Keyed(Generic[R, K]):
     def __init__(self, view: KeyedView[R, K], taken: Sequence[Taken]) -> None:
         self._view = view
         self._failed: list[Failure] = []
+        self._again = any(one.attempt for one in taken)
         self._records: list[tuple[K, Taken]] = []
         for one in taken:
             try:
                 self._records.append((view.key(one.recorded), one))
             except Exception as error:  # noqa: BLE001 - a view may raise anything; its other records must not suffer
                 self._failed.append((one, repr(error)))
+
+    @property
+    def keys_of_retries(self) -> set[K]:
+        """The keys to which nothing goes but records that are tried again."""
+        if not self._again:
+            return set()
+        return {key for key, one in self._records if one.attempt} - {
+            key for key, one in self._records if not one.attempt
+        }
 
     @property
     def keys(self) -> dict[K, None]:
@@ -43,14 +53,17 @@ class Keyed(Generic[R, K]):
     ) -> Folded[dict[K, tuple[R | None, int]]]:
         """The rows that changed, by key, each with the offset of the last record that changed it.
 
-        `folded_to`: where the store keeps it, the offset that a row was folded to; records up to it are passed over.
+        `folded_to`: where the store keeps it, the offset that a row was folded to; records up to it are passed over,
+        but not those that are tried again, which leave that offset as it is.
         """
         current: dict[K, R | None] = dict(rows)
         changed: dict[K, int] = {}
         project, floor = self._view.project, folded_to or {}
         for key, one in self._records:
             offset = one.record.offset
-            if floor and offset <= floor.get(key, -1):
+            if one.attempt:
+                offset = max(offset, changed.get(key, -1), floor.get(key, -1))
+            elif floor and offset <= floor.get(key, -1):
                 continue
             before = current.get(key)
             try:

@@ -11,6 +11,7 @@ from events.registry import REGISTRY, UnknownEventType
 from infra.telemetry import log
 from projections.errors import LogBehindStore
 from projections.letters import Letter, Reason
+from projections.retries import Retries, Retry
 from projections.slabs import Checkpoint, Partition, Record, Slab, Taken, position_of
 from projections.store import Checkpoints
 from projections.views import View
@@ -25,10 +26,18 @@ class Intake(Generic[V]):
 
     `after`: the checkpoints when the round is done. `gaps`: partitions whose slab starts after what is applied.
     `letters`: records that cannot be read. `counts`: records taken, by topic. `taken_at`: by topic, when Playhead took
-    the first event of each slab, and the last.
+    the first event of each slab, and the last. `retried`: the dead letters that it takes again.
     """
 
-    def __init__(self, views: Sequence[V], before: Checkpoints, decode: Decode = REGISTRY.decode) -> None:
+    def __init__(
+        self,
+        views: Sequence[V],
+        before: Checkpoints,
+        retries: Retries | None = None,
+        decode: Decode = REGISTRY.decode,
+    ) -> None:
+        self.retried: list[Retry] = []
+        self._retries = retries or {}
         self.after: dict[Partition, Checkpoint] = dict(before)
         self.gaps: set[Partition] = set()
         self.letters: list[Letter] = []
@@ -76,10 +85,31 @@ class Intake(Generic[V]):
             self._times.append(recorded.envelope.recordedtime)
             for takers in self._takers.get(type(recorded.data), ()):
                 takers.append(Taken(partition, record, recorded))
+            if self._retries and (retry := self._retries.get((partition, record.offset))):
+                self._take_again(retry)
         return position
+
+    def _take_again(self, retry: Retry) -> None:
+        """Give a record that was set aside to the views that did not take it."""
+        self.retried.append(retry)
+        try:
+            recorded = self._decode(retry.record.value or b"")
+        except UnknownEventType as error:
+            self.letters.append(_letter_again(retry, Reason.UNKNOWN_TYPE, str(error)))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self.letters.append(_letter_again(retry, Reason.UNDECODABLE, str(error)))
+        else:
+            taken = Taken(retry.partition, retry.record, recorded, retry.attempt)
+            for view, takers in self.by_view:
+                if type(recorded.data) in view.events and (not retry.views or view.name in retry.views):
+                    takers.append(taken)
 
     def _set_aside(self, partition: Partition, record: Record, reason: Reason, detail: str) -> None:
         self.letters.append(Letter(partition, record, reason, detail))
+
+
+def _letter_again(retry: Retry, reason: Reason, detail: str) -> Letter:
+    return Letter(retry.partition, retry.record, reason, detail, retry.views, retry.attempt)
 
 
 def _takers(by_view: Sequence[tuple[V, list[Taken]]]) -> dict[type[Event], list[list[Taken]]]:

@@ -9,19 +9,19 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from events.envelope import CONTENT_TYPE, DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, encode
-from events.operations import RecordDeadLettered
+from events.operations import DeadLetterApplied, RecordDeadLettered
 from events.registry import dataschema_of, type_of
 from events.topics import dead_letters_of
 from infra.clock import Clock, utc_now
 from infra.kafka import new_producer
 from infra.settings import Settings
 from projections.errors import StoreUnavailable
+from projections.retries import Retry
 from projections.slabs import Partition, Record
 
 DETAIL_MAX_CHARS: Final = 2_000
 BODY_MAX_BYTES: Final = 512 * 1024
 """A larger body stays where it is, in its topic: in base64 the letter would be too large for Kafka."""
-TYPE: Final = type_of(RecordDeadLettered)
 
 
 class Reason(StrEnum):
@@ -35,12 +35,16 @@ class Reason(StrEnum):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A record that is set aside, and why."""
+    """A record that is set aside, and why. `views`: for which of them; none named is all. `attempt`: the retry that
+    failed, 0 for a record that was not set aside before.
+    """
 
     partition: Partition
     record: Record
     reason: Reason
     detail: str
+    views: tuple[str, ...] = ()
+    attempt: int = 0
 
 
 class Letters(Protocol):
@@ -48,6 +52,9 @@ class Letters(Protocol):
 
     async def send(self, projection: str, letters: Sequence[Letter]) -> None:
         """Keep the letters; done when they are safe. Raises StoreUnavailable."""
+
+    async def applied(self, projection: str, retries: Sequence[Retry]) -> None:
+        """Say of letters that they are applied now; done when that is safe. Raises StoreUnavailable."""
 
 
 class KafkaLetters:
@@ -60,13 +67,20 @@ class KafkaLetters:
 
     async def send(self, projection: str, letters: Sequence[Letter]) -> None:
         """Produce the letters and wait until Kafka has them."""
+        await self._produce([self.envelope(projection, letter) for letter in letters])
+
+    async def applied(self, projection: str, retries: Sequence[Retry]) -> None:
+        """Produce that they are applied, behind the letters, and wait until Kafka has it."""
+        await self._produce([self._envelope(_applied(projection, retry)) for retry in retries])
+
+    async def _produce(self, envelopes: Sequence[Envelope[Event]]) -> None:
         try:
             producer = await self._started()
-            for letter in letters:
+            for envelope in envelopes:
                 await producer.send_and_wait(
-                    dead_letters_of(letter.partition.topic),
-                    encode(self.envelope(projection, letter)),
-                    key=letter.partition.topic.encode(),
+                    dead_letters_of(envelope.partitionkey),
+                    encode(envelope),
+                    key=envelope.partitionkey.encode(),
                     headers=[("content-type", CONTENT_TYPE.encode())],
                 )
         except (KafkaError, OSError) as error:
@@ -80,20 +94,24 @@ class KafkaLetters:
 
     def envelope(self, projection: str, letter: Letter) -> Envelope[Event]:
         """The letter as an event. Its id names the record, so that a letter that is sent again is the same one."""
-        now, topic = self._clock(), letter.partition.topic
-        place = f"{projection}/{topic}/{letter.partition.partition}/{letter.record.offset}"
+        return self._envelope(_event(projection, letter))
+
+    def _envelope(self, event: RecordDeadLettered | DeadLetterApplied) -> Envelope[Event]:
+        now, type_name = self._clock(), type_of(type(event))
+        place = f"{event.projection}/{event.topic}/{event.partition}/{event.offset}"
+        outcome = "/applied" if isinstance(event, DeadLetterApplied) else ""
         return Envelope(
             specversion=SPEC_VERSION,
-            id=place,
-            source=f"/projections/{projection}",
-            type=TYPE,
+            id=f"{place}/{event.attempt}{outcome}" if event.attempt else place,
+            source=f"/projections/{event.projection}",
+            type=type_name,
             subject=place,
             time=now,
             recordedtime=now,
             datacontenttype=DATA_CONTENT_TYPE,
-            dataschema=dataschema_of(TYPE),
-            partitionkey=topic,
-            data=_event(projection, letter),
+            dataschema=dataschema_of(type_name),
+            partitionkey=event.topic,
+            data=event,
         )
 
     async def _started(self) -> AIOKafkaProducer:
@@ -108,10 +126,21 @@ class KafkaLetters:
         return self._producer
 
 
+def _applied(projection: str, retry: Retry) -> DeadLetterApplied:
+    return DeadLetterApplied(
+        projection=projection,
+        topic=retry.partition.topic,
+        partition=retry.partition.partition,
+        offset=retry.record.offset,
+        attempt=retry.attempt,
+    )
+
+
 def _event(projection: str, letter: Letter) -> RecordDeadLettered:
     body = letter.record.value or b""
     detail = letter.detail
-    if len(body) > BODY_MAX_BYTES:
+    is_left = len(body) > BODY_MAX_BYTES
+    if is_left:
         detail, body = f"{detail} (its {len(body)} bytes are left in the topic)", b""
     return RecordDeadLettered(
         projection=projection,
@@ -122,4 +151,8 @@ def _event(projection: str, letter: Letter) -> RecordDeadLettered:
         detail=detail.replace("\0", "\\0")[:DETAIL_MAX_CHARS],  # Postgres keeps no NUL in a text
         key=letter.record.key,
         body=body,
+        views=letter.views,
+        headers=tuple((name.replace("\0", "\\0"), value) for name, value in letter.record.headers),
+        attempt=letter.attempt,
+        body_left=is_left,
     )

@@ -40,6 +40,9 @@ CHECKPOINT: Final = Gauge(
 DEAD_LETTERS: Final = Counter(
     "playhead_projection_dead_letters_total", "Records set aside", ["projection", "topic", "reason"]
 )
+RETRIED: Final = Counter(
+    "playhead_projection_dead_letters_retried_total", "Dead letters tried again", ["projection", "topic", "outcome"]
+)
 RETRIES: Final = Counter("playhead_projection_store_retries_total", "Tries that the store did not take", ["projection"])
 PLACEMENTS: Final = Counter(
     "playhead_projection_placements_total", "Partitions read from the store's checkpoint anew", ["projection"]

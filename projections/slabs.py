@@ -68,11 +68,12 @@ class Checkpoint(NamedTuple):
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """A record that the views are to take, decoded."""
+    """A record that the views are to take, decoded. `attempt`: of a dead letter the number of this retry; else 0."""
 
     partition: Partition
     record: Record
     recorded: Recorded[Event]
+    attempt: int = 0
 
 
 def position_of(partition: Partition, record: Record) -> int:

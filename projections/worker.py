@@ -15,6 +15,7 @@ from faust.app.base import App
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from mode.supervisors import CrashingSupervisor
 
+from events.topics import OPERATIONS
 from infra.kafka import CLIENT_ID, access
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
@@ -46,7 +47,7 @@ class Worker:
         self._pulse = Pulse(self._app.consumer.answers, settings.produce_silent_s)
         self._probes = ProbeServer(settings, self._missing)
         self._running: asyncio.Task[None] | None = None
-        _declare(self._app, sorted({topic.name for view in views for topic in view.topics}), self._projector)
+        _declare(self._app, topics_of(views), self._projector)
         self._app.task(self._run)
         self._app.task(self._mirror)
         self._app.task(self._pulse.listen)
@@ -141,6 +142,11 @@ def _credentials(settings: Settings) -> Credentials | None:
             ssl_context=way_in["ssl_context"],
         )
     return SSLCredentials(way_in["ssl_context"]) if settings.kafka_uses_tls else None
+
+
+def topics_of(views: Sequence[View[Any]]) -> list[str]:
+    """What the projection of these views reads: their topics, and where operators have it try dead letters again."""
+    return sorted({OPERATIONS.name, *(topic.name for view in views for topic in view.topics)})
 
 
 def _declare(app: App, topics: Sequence[str], projector: Projector[Any]) -> None:

@@ -20,7 +20,7 @@ from infra.personal_data import VERSION
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
 from query_api.paging import Listing, scope_of
 
-TOPICS: Final = ("catalog.events", "identity.events", "subscription.events")
+TOPICS: Final = ("catalog.events", "identity.events", "operations.events", "subscription.events")
 SEALED: Final = re.compile(rf"{VERSION}\.[A-Za-z0-9_-]{{38,}}=*")
 """A nonce and a tag of AES-GCM at the least."""
 

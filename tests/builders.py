@@ -12,7 +12,7 @@ from commands.playback.grants import Grant
 from events.catalog import EpisodeMoved, SeasonAdded, TitlePublished, TitleRevised, TitleWithdrawn
 from events.cmcd import EventToken, Measure, Record
 from events.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, Envelope, Event, Recorded, encode
-from events.operations import RecordDeadLettered
+from events.operations import DeadLetterApplied, DeadLetterDiscarded, DeadLetterRetried, RecordDeadLettered
 from events.playback import (
     EVENT_OF,
     ContinueWatchingHidden,
@@ -359,6 +359,37 @@ def record_dead_lettered(**changes: Any) -> Envelope[Event]:
     event = msgspec.structs.replace(event, **changes)
     place = f"{event.projection}/{event.topic}/{event.partition}/{event.offset}"
     return envelope(event, id=place, subject=place, partitionkey=event.topic)
+
+
+def dead_letter_applied(**changes: Any) -> Envelope[Event]:
+    """A projection has taken what it could not take before."""
+    event = DeadLetterApplied(projection="postgres", topic="playback.events", partition=3, offset=17, attempt=1)
+    event = msgspec.structs.replace(event, **changes)
+    place = f"{event.projection}/{event.topic}/{event.partition}/{event.offset}"
+    return envelope(event, id=f"{place}/{event.attempt}/applied", subject=place, partitionkey=event.topic)
+
+
+def dead_letter_retried(**changes: Any) -> Envelope[Event]:
+    """An operator has a record tried again."""
+    event = DeadLetterRetried(
+        letter_id="postgres/playback.events/3/17",
+        projection="postgres",
+        topic="playback.events",
+        partition=3,
+        offset=17,
+        attempt=1,
+        views=(),
+        headers=(),
+        body=b"{",
+    )
+    event = msgspec.structs.replace(event, **changes)
+    return envelope(event, id=f"{event.letter_id}/{event.attempt}", principal="operator-1")
+
+
+def dead_letter_discarded(letter_id: str = "postgres/playback.events/3/17") -> Envelope[Event]:
+    """An operator will not have a record tried again."""
+    event = DeadLetterDiscarded(letter_id=letter_id, reason="a test of ours")
+    return envelope(event, id=f"{letter_id}/discarded", principal="operator-1")
 
 
 def envelope(event: Event, **changes: Any) -> Envelope[Event]:

@@ -5,13 +5,15 @@ what it changed.
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from events.catalog import CatalogEvent
 from events.envelope import Event, Recorded
 from events.identity import IdentityEvent
+from events.operations import DeadLetterRetried, OperationsEvent
 from events.registry import members
 from events.subscription import SubscriptionEvent
-from events.topics import CATALOG, IDENTITY, SUBSCRIPTION
+from events.topics import CATALOG, IDENTITY, OPERATIONS, SUBSCRIPTION
 from projections.views import KeyedView
 
 
@@ -35,8 +37,8 @@ class StaffActions(KeyedView[StaffAction, str]):
 
     name = "operations_staff_actions"
     row = StaffAction
-    topics = (CATALOG, IDENTITY, SUBSCRIPTION)
-    events = (*members(CatalogEvent), *members(IdentityEvent), *members(SubscriptionEvent))
+    topics = (CATALOG, IDENTITY, OPERATIONS, SUBSCRIPTION)
+    events = (*members(CatalogEvent), *members(IdentityEvent), *members(OperationsEvent), *members(SubscriptionEvent))
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The event."""
@@ -57,5 +59,13 @@ class StaffActions(KeyedView[StaffAction, str]):
             version=envelope.sequence or 0,
             correlation_id=envelope.correlationid,
             change=envelope.change,
-            data=bytes(envelope.data).decode(),
+            data=_data_of(recorded),
         )
+
+
+def _data_of(recorded: Recorded[Event]) -> str:
+    """As it stands in the log, but for the record inside of a retry: that is in its letter."""
+    event = recorded.data
+    if isinstance(event, DeadLetterRetried):
+        return msgspec.json.encode(replace(event, body=b"", headers=())).decode()
+    return bytes(recorded.envelope.data).decode()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 import redis.exceptions
@@ -67,6 +67,7 @@ class RedisStore:
         self._decoders = {view.name: msgspec.json.Decoder(view.row) for view in views}
         self._client: Redis = connect(settings)
         self._set_rows = _Script("set_rows")
+        self._swap_row = _Script("swap_row")
         self._move = _Script("move_checkpoints")
 
     async def open(self) -> None:
@@ -76,7 +77,7 @@ class RedisStore:
 
     async def load_scripts(self) -> None:
         """Give Redis the scripts: a restart or SCRIPT FLUSH made it forget them."""
-        for script in (self._set_rows, self._move):
+        for script in (self._set_rows, self._swap_row, self._move):
             script.sha = await self._client.script_load(script.source)
 
     async def close(self) -> None:
@@ -106,9 +107,7 @@ class RedisStore:
         with _told_apart():
             await self._client.hset(CHECKPOINTS, mapping={_field(p): _text(c) for p, c in checkpoints.items()})
 
-    async def load(
-        self, view: RedisView, keys: Collection[Shelf], guarded: Collection[Partition]
-    ) -> tuple[dict[Shelf, msgspec.Struct], dict[Shelf, int]]:
+    async def load(self, view: RedisView, keys: Collection[Shelf], guarded: Collection[Partition]) -> "Loaded":
         """Rows and the offsets that they were folded to, in one pipeline.
 
         The checkpoints are asked for last: if they are there, Redis was not emptied before the rows were read, and a
@@ -124,20 +123,20 @@ class RedisStore:
         *replies, checkpoints = await self._run(view.name, pipeline)
         if None in checkpoints:
             raise StoreEmptied(CHECKPOINTS)
-        rows: dict[Shelf, msgspec.Struct] = {}
-        folded_to: dict[Shelf, int] = {}
+        loaded = Loaded({}, {}, {})
         for shelves, values in zip(fields.values(), replies, strict=True):
             for shelf, value in zip(shelves, values, strict=True):
                 if value is not None:
                     offset, _, row = value.split(b":", 2)
-                    rows[shelf], folded_to[shelf] = self._decoders[view.name].decode(row), int(offset)
-        return rows, folded_to
+                    loaded.rows[shelf] = self._decoders[view.name].decode(row)
+                    loaded.folded_to[shelf], loaded.values[shelf] = int(offset), value
+        return loaded
 
     async def save(self, view: RedisView, rows: dict[Shelf, tuple[msgspec.Struct, int]]) -> int:
         """Set rows, in one pipeline, a profile at a time."""
         changes: dict[str, list[bytes | str | int]] = {}
         for shelf, (row, offset) in rows.items():
-            value = b"%d:%d:%b" % (offset, milliseconds(view.updated_at(row)), _encode(row))
+            value = _value_of(view, row, offset)
             changes.setdefault(hash_of(view.name, shelf.profile_id), []).extend((shelf.field, offset, value))
 
         if not changes:
@@ -155,6 +154,22 @@ class RedisStore:
             await self.load_scripts()
             await self._run(view.name, pipeline())
         return len(rows)
+
+    async def swap(
+        self, view: RedisView, rows: dict[Shelf, tuple[msgspec.Struct, int]], held: Mapping[Shelf, bytes]
+    ) -> None:
+        """Set rows that another worker may write to: each only if it is still what it was. Raises StoreUnavailable."""
+        for shelf, (row, offset) in rows.items():
+            values = (shelf.field, held.get(shelf, b""), _value_of(view, row, offset), view.ttl_s)
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.evalsha(self._swap_row.sha, 1, hash_of(view.name, shelf.profile_id), *values)
+            try:
+                [swapped] = await self._run(view.name, pipeline)
+            except redis.exceptions.NoScriptError as error:
+                await self.load_scripts()
+                raise StoreUnavailable("Redis had forgotten its scripts") from error
+            if not swapped:
+                raise StoreUnavailable(f"{view.name}: a row was written while a dead letter was applied to it")
 
     async def move(self, before: Checkpoints, after: Checkpoints) -> None:
         """Move checkpoints that are still what they were. Raises StoreEmptied."""
@@ -177,6 +192,14 @@ class RedisStore:
             raise
 
 
+class Loaded(NamedTuple):
+    """Rows, the offsets that they were folded to, and the values that both were read from."""
+
+    rows: dict[Shelf, msgspec.Struct]
+    folded_to: dict[Shelf, int]
+    values: dict[Shelf, bytes]
+
+
 class RedisRound:
     """See Round."""
 
@@ -195,14 +218,30 @@ class RedisRound:
     async def fold(self, view: RedisView, taken: Sequence[Taken]) -> Ready:
         """One pipeline for the rows."""
         keyed = Keyed(view, taken)
-        rows, folded_to = await self._store.load(view, keyed.keys, self._partitions)
-        folded = keyed.fold(rows, folded_to)
+        loaded = await self._store.load(view, keyed.keys, self._partitions)
+        folded = keyed.fold(loaded.rows, loaded.folded_to)
         changed = {shelf: (row, offset) for shelf, (row, offset) in folded.rows.items() if row is not None}
-        return Ready(folded.failed, partial(self._store.save, view, changed))
+        again = {shelf: changed.pop(shelf) for shelf in keyed.keys_of_retries & changed.keys()}
+        return Ready(folded.failed, partial(self._save, view, changed, again, loaded.values))
+
+    async def _save(
+        self,
+        view: RedisView,
+        changed: dict[Shelf, tuple[msgspec.Struct, int]],
+        again: dict[Shelf, tuple[msgspec.Struct, int]],
+        held: Mapping[Shelf, bytes],
+    ) -> int:
+        """The rows of new records, and those that only records that are tried again have changed."""
+        await self._store.swap(view, again, held)
+        return await self._store.save(view, changed) + len(again)
 
     async def move(self, before: Checkpoints, after: Checkpoints) -> None:
         """Move the checkpoints, if nobody else has."""
         await self._store.move(before, after)
+
+
+def _value_of(view: RedisView, row: msgspec.Struct, offset: int) -> bytes:
+    return b"%d:%d:%b" % (offset, milliseconds(view.updated_at(row)), _encode(row))
 
 
 class _Script:

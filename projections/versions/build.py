@@ -21,6 +21,7 @@ from infra.view_lag import Ends
 from projections.engine import Engine
 from projections.errors import StoreEmptied, StoreUnavailable
 from projections.letters import Letter
+from projections.retries import Retry
 from projections.slabs import Checkpoint, Partition
 from projections.stores.postgres import PostgresStore, told_apart
 from projections.versions import registry
@@ -61,6 +62,9 @@ class SetAside:
     async def send(self, projection: str, letters: Sequence[Letter]) -> None:
         """Nothing is sent."""
         self.counts.update(letter.reason.value for letter in letters)
+
+    async def applied(self, projection: str, retries: Sequence[Retry]) -> None:
+        """Nothing is: retries are the projection's, and a rebuild reads the records themselves."""
 
 
 class Build:

@@ -34,6 +34,7 @@ OF_STAFF = {
     "identity_api_keys": Scope.API_KEYS_WRITE,
     "operations_staff_actions": Scope.AUDIT_READ,
     "dead_letters": Scope.OPERATIONS_READ,
+    "operations_dead_letter_decisions": Scope.OPERATIONS_READ,
 }
 """Tables of nobody's own: only for who has the scope."""
 SAMPLES: dict[str, object] = {

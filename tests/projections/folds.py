@@ -8,6 +8,7 @@ from events.envelope import Envelope, Event, encode
 from events.topics import POSITION_HEADER
 from projections.engine import Engine
 from projections.letters import Letter
+from projections.retries import Retry
 from projections.slabs import Checkpoint, Partition, Record, Slab
 from projections.stores.memory import AnyView, MemoryStore
 from projections.views import AggregateView
@@ -32,9 +33,13 @@ class FakeLetters:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Letter]] = []
+        self.applied_again: list[Retry] = []
 
     async def send(self, projection: str, letters: Sequence[Letter]) -> None:
         self.sent.extend((projection, letter) for letter in letters)
+
+    async def applied(self, projection: str, retries: Sequence[Retry]) -> None:
+        self.applied_again.extend(retries)
 
     @property
     def reasons(self) -> list[str]:

@@ -20,6 +20,9 @@ from tests.builders import (
     cmcd_reported,
     cmcd_requested,
     continue_watching_hidden,
+    dead_letter_applied,
+    dead_letter_discarded,
+    dead_letter_retried,
     episode,
     episode_published,
     movie_published,
@@ -80,7 +83,19 @@ HISTORIES: dict[str, list[Envelope[Event]]] = {
     ],
     "identity.events": identity.HISTORY,
     "subscription.events": subscriptions.HISTORY,
-    "catalog.events.dlq": [record_dead_lettered(offset=offset) for offset in (1, 2, 3, 2)],
+    "catalog.events.dlq": [
+        *(record_dead_lettered(offset=offset) for offset in (1, 2, 3, 2)),
+        record_dead_lettered(offset=2, attempt=1),
+        dead_letter_applied(offset=3, attempt=1),
+        dead_letter_applied(offset=2, attempt=2),
+        record_dead_lettered(offset=2, attempt=1),
+    ],
+    "operations.events": [
+        dead_letter_retried(),
+        dead_letter_retried(attempt=2),
+        dead_letter_discarded("redis/playback.events/0/1"),
+        dead_letter_discarded(),
+    ],
 }
 
 

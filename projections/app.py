@@ -31,6 +31,7 @@ from projections.playback.title_profiles import TitleProfilesByDay
 from projections.playback.title_retention import TitleRetentionByDay
 from projections.playback.title_viewers import TitleViewers
 from projections.playback.watch_history import WatchHistory
+from projections.playback.watch_history_removed import RemovedFromHistory
 from projections.store import Store
 from projections.stores.cassandra import CassandraStore, CassandraView
 from projections.stores.postgres import PostgresStore, PostgresView
@@ -96,7 +97,7 @@ def identity_views() -> tuple[PostgresView, ...]:
 
 def cassandra_views(settings: Settings) -> tuple[CassandraView, ...]:
     """The views in Cassandra."""
-    return (SessionTimeline(), SessionCmcd(), WatchHistory(thresholds(settings)), TitleViewers())
+    return (SessionTimeline(), SessionCmcd(), WatchHistory(thresholds(settings)), RemovedFromHistory(), TitleViewers())
 
 
 def redis_views(settings: Settings) -> tuple[RedisView, ...]:

@@ -31,6 +31,7 @@ from query_api.identity import sessions as signed_in
 from query_api.playback import (
     cmcd_gaps,
     continue_watching,
+    export,
     quality,
     session_timeline,
     sessions,
@@ -47,6 +48,7 @@ from query_api.subscription import entitlements, invoices, plans, subscription_h
 ROUTES: Final = (
     continue_watching.routes,
     watch_history.routes,
+    export.routes,
     sessions.routes,
     session_timeline.routes,
     cmcd_gaps.routes,

@@ -24,6 +24,7 @@ from events.playback import (
     Reported,
     SessionSnapshot,
     TerminatedBy,
+    WatchHistoryRemoved,
 )
 from events.registry import members
 from events.topics import PLAYBACK
@@ -62,7 +63,7 @@ class Folded(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
     """A row. `last_seq`: the highest, which `last_at` (corrected) and `position_ms` are of. `last_recorded_at`,
     `moved_at`: by our clock, the last event, and the last in which the playhead moved. The measures are a reading of
-    `folded`. `cdn`, `cdn_edge`: as said last.
+    `folded`. `cdn`, `cdn_edge`: as said last. `removed_at`: when its viewer took it out of their history.
     """
 
     session_id: str
@@ -120,6 +121,7 @@ class PlaybackSession(msgspec.Struct, frozen=True, gc=False):
     app_version: str | None = None
     cdn: str | None = None
     cdn_edge: str | None = None
+    removed_at: datetime | None = None
 
 
 class PlaybackSessions(KeyedView[PlaybackSession, str]):
@@ -128,7 +130,7 @@ class PlaybackSessions(KeyedView[PlaybackSession, str]):
     name = "playback_sessions"
     row = PlaybackSession
     topics = (PLAYBACK,)
-    events = members(PlayedEvent | ClosedEvent | CmcdEvent)
+    events = (*members(PlayedEvent | ClosedEvent | CmcdEvent), WatchHistoryRemoved)
 
     def __init__(self, *, reorder_window: int = REORDER_WINDOW) -> None:
         self._reorder_window = reorder_window
@@ -136,12 +138,16 @@ class PlaybackSessions(KeyedView[PlaybackSession, str]):
     def key(self, recorded: Recorded[Event]) -> str:
         """The session."""
         event = recorded.data
+        if isinstance(event, WatchHistoryRemoved):
+            return event.session_id
         assert isinstance(event, OF_SESSION)
         return event.session.session_id
 
     def project(self, row: PlaybackSession | None, recorded: Recorded[Event]) -> PlaybackSession | None:
         """The session after one more event; the same when it was counted before."""
         event, around = recorded.data, recorded.envelope
+        if isinstance(event, WatchHistoryRemoved):
+            return row if row is None or row.removed_at is not None else replace(row, removed_at=around.time)
         assert isinstance(event, OF_SESSION)
         before = row or _unseen(event.session, around)
         if isinstance(event, CLOSING):

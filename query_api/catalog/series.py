@@ -44,7 +44,7 @@ SERIES: Final = f"""
         order by latest.title_id is null and episode.season_number = 0, episode.season_number, episode.episode_number
         limit 1
     )
-    select {TITLE_COLUMNS}, progress.position_ms, progress.completed, progress.watched_at,
+    select {TITLE_COLUMNS}, progress.position_ms, progress.completed, progress.watched_at, progress.completion,
         (select jsonb_object_agg(season_number, episode_count) from (
             select season_number, count(*) as episode_count from episodes group by season_number
         ) as counted) as episode_counts
@@ -58,7 +58,7 @@ for who watched nothing the first, specials last.
 """
 
 EPISODES: Final = f"""
-    select {COLUMNS}, progress.position_ms, progress.completed, progress.watched_at
+    select {COLUMNS}, progress.position_ms, progress.completed, progress.watched_at, progress.completion
     from {FROM} left join ({PROGRESS}) as progress on progress.title_id = t.title_id
     where t.series_id = $2 and t.kind = 'episode' and t.status = 'published'
       and ($6::bigint is null or t.season_number = $6)
@@ -71,6 +71,7 @@ PROGRESS_EXAMPLE: Final[dict[str, Any]] = {
     "position_ms": 600_000,
     "completed": False,
     "watched_at": "2026-01-01T20:15:30Z",
+    "completion": 0.4,
 }
 EPISODE_EXAMPLE: Final[dict[str, Any]] = {**CARD_EXAMPLE, "progress": PROGRESS_EXAMPLE}
 EPISODES_EXAMPLE: Final = {"items": [EPISODE_EXAMPLE], "next_cursor": None}
@@ -86,11 +87,14 @@ SERIES_EXAMPLE: Final[dict[str, Any]] = {
 
 
 class ProgressModel(BaseModel):
-    """How far the viewer came. Completed stays, also when the episode is watched again."""
+    """How far the viewer came. Completed stays, also when the episode is watched again. `completion`: the greatest
+    share of it that was watched in a session, which is not where its playhead was; null: the episode has no length.
+    """
 
     position_ms: int
     completed: bool
     watched_at: datetime
+    completion: float | None = Field(ge=0, le=1)
 
 
 class EpisodeModel(TitleCard):
@@ -127,6 +131,7 @@ class Progress(msgspec.Struct):
     position_ms: int
     completed: bool
     watched_at: datetime
+    completion: float | None
 
 
 class Episode(Card, kw_only=True):
@@ -249,7 +254,7 @@ def _episode(row: asyncpg.Record, locales: Locales) -> Episode:
 def _progress(row: asyncpg.Record) -> Progress | None:
     if row["watched_at"] is None:
         return None
-    return Progress(row["position_ms"], row["completed"], row["watched_at"])
+    return Progress(row["position_ms"], row["completed"], row["watched_at"], row["completion"])
 
 
 def _after_episode(row: asyncpg.Record) -> AfterEpisode:

@@ -77,7 +77,7 @@ async def watch(
     )
     left_at = of.started_at + timedelta(minutes=minutes)
     left = reported(p.Stopped, 1, of=of, time=left_at, position_ms=int(minutes * 60_000))
-    await views.apply([playback_started(of), left], PLAYBACK.name)
+    await views.apply([playback_started(of), reported(p.Started, 0, of=of, position_ms=0), left], PLAYBACK.name)
 
 
 async def next_episode(query_api: QueryApi, series_id: str, profile_id: str) -> str | None:
@@ -138,6 +138,7 @@ async def test_episodes_show_how_far_the_viewer_came(
         assert [(one["season_number"], one["episode_number"]) for one in found] == PLACES
         progress = [one["progress"] and (one["progress"]["position_ms"], one["progress"]["completed"]) for one in found]
         assert progress == [None, (180_000, True), (600_000, False), None]
+        assert [one["progress"] and one["progress"]["completion"] for one in found] == [None, 0.95, 0.25, None]
     season_1 = await query_api.pages(f"{path}?season_number=1&limit=1", who=viewer(profile_id))
     assert [item["episode_number"] for page in season_1 for item in page] == [1, 2]
 

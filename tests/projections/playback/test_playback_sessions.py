@@ -23,6 +23,7 @@ from tests.builders import (
     recorded,
     reported,
     session,
+    watch_history_removed,
 )
 from tests.projections.folds import project, rows_after
 from tests.projections.playback.sittings import VIEW, Told, after, events_of, told
@@ -115,6 +116,14 @@ def test_the_first_end_is_the_reason() -> None:
     completed, stopped = reported(p.Completed, 8), reported(p.Stopped, 9)
     for row in (after(completed, stopped), after(stopped, completed)):
         assert (row.exit_reason, row.ended_at) == ("completed", EVENING + timedelta(seconds=80))
+
+
+def test_a_session_that_its_viewer_removed_stays_so_and_is_measured_on() -> None:
+    removed = watch_history_removed(at=EVENING + timedelta(minutes=1))
+    row = after(playback_started(), reported(p.Started, 0), removed, reported(p.Heartbeat, 1))
+    assert (row.removed_at, row.last_seq) == (EVENING + timedelta(minutes=1), 1)
+    assert after(watch_history_removed(at=EVENING + timedelta(minutes=2)), row=row) is row
+    assert project(VIEW, [removed]) is None
 
 
 def test_a_late_event_does_not_revive_an_ended_session() -> None:

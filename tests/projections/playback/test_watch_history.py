@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from events import playback as p
 from projections.playback.completion import Thresholds
 from projections.playback.watch_history import WatchedSession, WatchHistory
-from tests.builders import EVENING, MINUTE_MS, episode, playback_started, recorded, reported, session
+from projections.playback.watch_history_removed import RemovedFromHistory
+from tests.builders import (
+    EVENING,
+    MINUTE_MS,
+    episode,
+    playback_started,
+    recorded,
+    reported,
+    session,
+    watch_history_removed,
+)
 from tests.projections.folds import rows_after
 from tests.projections.playback.test_session_timeline import REPORTS
 
@@ -79,3 +89,11 @@ async def test_the_highest_seq_stays_whatever_the_order(events: list[Any], split
 async def test_a_slab_writes_a_session_once_when_the_last_row_says_it_all() -> None:
     rows = await rows_after(VIEW, [reported(p.Heartbeat, seq) for seq in range(20)])
     assert len(rows) == 1
+
+
+def test_what_was_removed_has_a_row_at_the_place_of_its_session() -> None:
+    (watched,) = VIEW.project(recorded(playback_started()))
+    (removed,) = RemovedFromHistory().project(recorded(watch_history_removed(at=EVENING + timedelta(days=40))))
+    assert VIEW.bucket + VIEW.key == RemovedFromHistory.bucket + RemovedFromHistory.key
+    for name in VIEW.bucket + VIEW.key:
+        assert getattr(removed.row, name) == getattr(watched.row, name)

@@ -45,12 +45,13 @@ def group_of(settings: Settings, view: str) -> Group:
 
 
 async def rows(settings: Settings, view: str | None) -> list[tuple[str, ...]]:
-    """The registry, as text."""
+    """The registry, as text; of one view with what is retired."""
     pool = await connect_pool(settings, role=Role.QUERY, size=1)
     try:
-        return [_row(version) for version in await registry.read(pool, view)]
+        versions = await registry.read(pool, view)
     finally:
         await pool.close()
+    return [_row(version) for version in versions if view is not None or version.state is not State.RETIRED]
 
 
 def _row(version: Version) -> tuple[str, ...]:

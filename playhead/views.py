@@ -7,7 +7,7 @@ playhead views rollback playback_sessions    and back
 playhead views retire playback_sessions      drop what is not live any more
 """
 
-import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -153,11 +153,16 @@ def _status(view: str | None) -> None:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run it; refusals are told in one line."""
-    from playhead.view_versions import REFUSALS  # noqa: PLC0415
+    """Run it as workers run; refusals are told in one line."""
+    import uvloop  # noqa: PLC0415
 
+    from playhead.view_versions import REFUSALS  # noqa: PLC0415
+    from projections.worker import GC_THRESHOLDS  # noqa: PLC0415
+
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
-        return asyncio.run(work)
+        return uvloop.run(work)
     except REFUSALS as error:
         raise fail(str(error)) from error
     except KeyboardInterrupt:

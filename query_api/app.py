@@ -23,7 +23,16 @@ from infra.personal_data import MasterKey
 from infra.positions import BadPosition
 from infra.settings import Settings
 from infra.telemetry import probes
-from query_api import access, authorization, dead_letters, dependencies, read_your_writes, staff_actions, stores
+from query_api import (
+    access,
+    authorization,
+    dead_letters,
+    dependencies,
+    read_your_writes,
+    staff_actions,
+    stores,
+    view_versions,
+)
 from query_api.audience import hotness, popular, retention, title_audience
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
@@ -77,6 +86,7 @@ ROUTES: Final = (
     signed_in.routes,
     api_keys.routes,
     staff_actions.routes,
+    view_versions.routes,
 )
 
 PROBLEMS: Final[Problems] = {

@@ -72,26 +72,32 @@ class KeptByProjection:
     async def open(self, connection: Connection) -> None:
         """Have every view in the registry."""
         await registry.register(connection, self._views)
+        self._compare(await self._ours(connection))
 
     async def agree(self, connection: Connection, swaps: Swaps) -> bool:
         """See Keeping."""
         fresh = any(self._seen.get(partition) != count for partition, count in swaps.items())
         if fresh or self._held:
-            self._read(await registry.live_of_all(connection))
+            ours = await self._ours(connection)
+            stops = {name: said for name, said in self._compare(ours).items() if ours[name].keeper is Keeper.PROJECTION}
+            left = [version for version in ours.values() if version.keeper is Keeper.REBUILD]
+            self.skipped = frozenset(view.name for version in left for view in self._groups[version.view].views)
+            self._held = "; ".join(f"{name}: {said}" for name, said in stops.items()) or None
             self._seen.update(swaps)
         if self._held:
             raise StoreUnavailable(self._held)
         return fresh
 
-    def _read(self, live: Mapping[str, Version]) -> None:
-        ours = {name: version for name, version in live.items() if name in self._groups}
-        left = [version for version in ours.values() if version.keeper is Keeper.REBUILD]
-        self.skipped = frozenset(view.name for version in left for view in self._groups[version.view].views)
+    async def _ours(self, connection: Connection) -> dict[str, Version]:
+        live = await registry.live_of_all(connection)
+        return {name: version for name, version in live.items() if name in self._groups}
+
+    def _compare(self, ours: Mapping[str, Version]) -> dict[str, str]:
+        """What is to be said of each view whose live version has other folds; readiness says it from now on."""
         others = {name: one for name, one in ours.items() if not registry.agree(one.folds, self._folds)}
         outdated = {name: self._difference(version) for name, version in others.items()}
         self.missing = {f"view {name}": said for name, said in outdated.items()}
-        stops = [f"{name}: {said}" for name, said in outdated.items() if ours[name].keeper is Keeper.PROJECTION]
-        self._held = "; ".join(stops) or None
+        return outdated
 
     def _difference(self, version: Version) -> str:
         live = {name: fold for name, fold in version.folds.items() if self._folds.get(name, fold) != fold}
@@ -100,9 +106,11 @@ class KeptByProjection:
         return f"its live version has the folds {live}, this process {here}: run the release that has them ({told})"
 
     async def say(self, connection: Connection) -> None:
-        """See Keeping. Changes nothing here: that is for agree(), under the locks."""
-        for version in (await registry.live_of_all(connection)).values():
-            if version.keeper is Keeper.REBUILD and version.view in self._groups:
+        """See Keeping. What is written here does not change with it: that is for agree(), under the locks."""
+        ours = await self._ours(connection)
+        self._compare(ours)
+        for version in ours.values():
+            if version.keeper is Keeper.REBUILD:
                 seen = SEEN[registry.agree(version.folds, self._folds)]
                 await connection.execute(
                     f"update view_versions set {seen} = now() where view = $1 and version = $2",

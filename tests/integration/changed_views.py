@@ -1,4 +1,4 @@
-"""A release whose fold of playback_sessions is another, and a worker of it: `python -m tests.integration.changed_views`."""
+"""A release whose fold of playback_sessions is another, and a worker of it when this module is run."""
 
 from typing import Any
 

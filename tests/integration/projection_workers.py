@@ -26,6 +26,8 @@ PATIENCE_S = 60.0
 class PlayheadProcess:
     """A process of `playhead`, with settings of its own."""
 
+    module = "playhead"
+
     def __init__(self, arguments: tuple[str, ...], live: Settings, directory: Path, **told: object) -> None:
         self.port = free_port()
         self._log = (directory / f"{'-'.join(arguments)}-{self.port}.log").open("wb")
@@ -41,7 +43,7 @@ class PlayheadProcess:
             **told,
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "playhead", *arguments], env=environment, stderr=self._log
+            [sys.executable, "-m", self.module, *arguments], env=environment, stderr=self._log
         )
 
     def kill(self) -> None:

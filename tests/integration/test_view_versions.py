@@ -1,29 +1,46 @@
 """Versions of views on real servers: rebuilt beside the live one, compared, swapped, and back, while all goes on."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from events.topics import PLAYBACK
+from events import playback as p
+from events.topics import PLAYBACK, dead_letters_of
 from infra import event_log
 from infra.ids import new_id
-from infra.postgres import Pool, connect, connect_pool, migrate
+from infra.postgres import Pool, Role, connect, connect_pool, migrate
 from infra.settings import Settings
 from infra.view_lag import Ends, behind
 from projections.app import postgres_views
+from projections.slabs import Partition
 from projections.versions import changes, registry
 from projections.versions.build import Build
+from projections.versions.feed import Feed
 from projections.versions.groups import Group, grouped
-from projections.versions.registry import State, Version
+from projections.versions.registry import Keeper, State, Version, VersionRefused
 from projections.versions.verify import verify
-from tests.integration.changed_views import changed_views
-from tests.integration.projection_workers import Worker, evening, eventually, produce
+from tests.builders import playback_started, reported, session
+from tests.integration.changed_views import EVERYWHERE, changed_views
+from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, Worker, evening, eventually, produce
 
 pytestmark = pytest.mark.integration
 
 SESSIONS = "playback_sessions"
+
+
+class Changed(PlayheadProcess):
+    """A worker of the release with another fold."""
+
+    module = "tests.integration.changed_views"
+
+    def __init__(self, patient: Settings, directory: Path) -> None:
+        super().__init__((), patient, directory, offsets_mirror_interval_s=1)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +68,14 @@ async def pool(patient: Settings) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def worker(patient: Settings, tmp_path: Path) -> Iterator[Worker]:
+async def worker(patient: Settings, tmp_path: Path) -> AsyncIterator[Worker]:
     """The release that runs."""
     running = Worker("postgres", patient, tmp_path)
-    yield running
-    running.close()
+    try:
+        await eventually(running.is_ready)
+        yield running
+    finally:
+        running.close()
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +93,7 @@ async def applied(live: Settings, pool: Pool) -> bool:
 
 
 async def all_applied(live: Settings, pool: Pool) -> None:
-    await eventually(lambda: applied(live, pool))
+    await eventually(lambda: applied(live, pool), 4 * PATIENCE_S)  # of whatever other tests produced, too
 
 
 def sessions_of(settings: Settings, *, changed: bool = False) -> Group:
@@ -99,3 +119,243 @@ async def test_every_rebuilt_view_equals_the_live_one(worker: Worker, patient: S
     [sessions] = [each for each in await registry.read(pool, SESSIONS) if each.state is State.READY]
     assert sessions.records_set_aside >= 2
     assert sessions.verified is not None and sessions.verified["equal"]
+
+
+async def test_a_rebuild_sends_no_dead_letters(worker: Worker, patient: Settings, pool: Pool) -> None:
+    await produce(patient, [b"poison"])
+    await all_applied(patient, pool)
+    async with Ends(patient) as ends:
+        before = await ends.of(dead_letters_of(PLAYBACK.name))
+        await built(patient, sessions_of(patient))
+        assert await ends.of(dead_letters_of(PLAYBACK.name)) == before
+
+
+async def test_a_rebuild_that_was_killed_goes_on_where_it_was(
+    worker: Worker, patient: Settings, pool: Pool, tmp_path: Path
+) -> None:
+    await produce(patient, evening(new_id(), sessions=40, reports=30))
+    await all_applied(patient, pool)
+
+    async def begun() -> bool:
+        beside = [each for each in await registry.read(pool, SESSIONS) if each.state is State.BUILDING]
+        return bool(beside) and beside[0].records_done > 200
+
+    command = ("views", "rebuild", SESSIONS)
+    first = PlayheadProcess(
+        (*command, "--max-events-per-s", "1000"), patient, tmp_path, rebuild_pause_lag_records=10**9
+    )
+    await eventually(begun)
+    first.kill()
+    [killed] = [each for each in await registry.read(pool, SESSIONS) if each.state is State.BUILDING]
+    second = PlayheadProcess((*command, "--max-events-per-s", "1000000"), patient, tmp_path)
+    assert await asyncio.to_thread(second.process.wait, 60) == 0
+    [ready] = [each for each in await registry.read(pool, SESSIONS) if each.state is State.READY]
+    assert ready.version == killed.version
+    async with Build(sessions_of(patient), ready, patient) as build:
+        assert all(each.equal for each in await verify(build, patient))
+
+
+async def test_what_is_paused_stands_still_until_it_is_resumed(worker: Worker, patient: Settings, pool: Pool) -> None:
+    await produce(patient, evening(new_id(), sessions=20, reports=10))
+    await all_applied(patient, pool)
+    version = await changes.begin(patient, sessions_of(patient))
+    await registry.note(pool, version, paused=True)
+    async with Build(sessions_of(patient), version, patient) as build:
+        running = asyncio.create_task(build.run())
+        await eventually(lambda: waits(pool, "paused"))
+        assert sum(build.own.values()) == sum(build.first.values())
+        await registry.note(pool, version, paused=False)
+        await running
+        assert build.version.state is State.READY
+
+
+async def waits(pool: Pool, beginning: str) -> bool:
+    beside = [each for each in await registry.read(pool, SESSIONS) if each.state is State.BUILDING]
+    return (beside[0].waits or "").startswith(beginning)
+
+
+async def test_a_rebuild_waits_while_the_live_views_are_behind(
+    worker: Worker, patient: Settings, pool: Pool, tmp_path: Path
+) -> None:
+    await all_applied(patient, pool)
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    try:
+        await produce(patient, evening(new_id(), sessions=20, reports=20))
+        shy = patient.model_copy(update={"rebuild_pause_lag_records": 5})
+        version = await changes.begin(shy, sessions_of(shy))
+        async with Build(sessions_of(shy), version, shy) as build:
+            running = asyncio.create_task(build.run())
+            await eventually(lambda: waits(pool, "the live views are"))
+            assert sum(build.own.values()) == sum(build.first.values())
+            os.kill(worker.process.pid, signal.SIGCONT)
+            await running
+    finally:
+        os.kill(worker.process.pid, signal.SIGCONT)
+
+
+async def test_a_version_is_live_only_by_legal_steps(worker: Worker, patient: Settings, pool: Pool) -> None:
+    await all_applied(patient, pool)
+    version = await changes.begin(patient, sessions_of(patient))
+    with pytest.raises(VersionRefused, match="is building and cannot become live"):
+        await registry.move(pool, version, State.LIVE)
+    with pytest.raises(VersionRefused, match="is live and cannot become retired"):
+        await changes.retire(patient, await registry.live_of(pool, SESSIONS))
+    await changes.retire(patient, version)
+    assert await pool.fetchval("select to_regclass($1)", version.table_name) is None
+
+
+async def test_a_view_whose_beginning_is_gone_from_kafka_is_not_rebuilt(
+    worker: Worker, patient: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await all_applied(patient, pool)
+
+    class CutFeed(Feed):
+        async def bounds(self) -> dict[Partition, tuple[int, int]]:
+            return {each: (first + 1, end) for each, (first, end) in (await super().bounds()).items()}
+
+    monkeypatch.setattr("projections.versions.build.Feed", CutFeed)
+    version = await changes.begin(patient, sessions_of(patient))
+    with pytest.raises(VersionRefused, match="begins at 1 in Kafka"):
+        async with Build(sessions_of(patient), version, patient):
+            pass
+
+
+class Viewing:
+    """Sessions that play, and somebody who reads what the query API would: counts of events, which only grow."""
+
+    def __init__(self, patient: Settings, name: str) -> None:
+        self._patient = patient
+        self._sessions = [session(f"{name}-{number}", profile_id=f"{name}-{number}") for number in range(20)]
+        self._ended = asyncio.Event()
+        self.sent = 0
+        self.reads = 0
+        self.longest_s = 0.0
+        self.seen: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Plays and reads meanwhile; raises what a read failed with, or that it went back."""
+        reading = await connect_pool(self._patient, role=Role.QUERY)
+        tasks = [asyncio.create_task(self._play()), *(asyncio.create_task(self._read(reading)) for _ in range(4))]
+        try:
+            yield
+        finally:
+            self._ended.set()
+            await asyncio.gather(*tasks)
+            await reading.close()
+
+    async def _play(self) -> None:
+        await produce(self._patient, [playback_started(each) for each in self._sessions])
+        while not self._ended.is_set():
+            await produce(self._patient, [reported(p.Heartbeat, self.sent, of=each) for each in self._sessions])
+            self.sent += 1
+
+    async def _read(self, reading: Pool) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._ended.is_set():
+            began_s = loop.time()
+            async with reading.acquire() as connection, connection.transaction(readonly=True):
+                await connection.execute("select set_config('playhead.scopes', 'playback:read', true)")
+                for each in self._sessions:
+                    count = await connection.fetchval(
+                        "select event_count from playback_sessions where session_id = $1", each.session_id
+                    )
+                    assert (count or 0) >= self.seen.get(each.session_id, 0), "a read saw less than one before"
+                    self.seen[each.session_id] = max(count or 0, self.seen.get(each.session_id, 0))
+            self.reads += 1
+            self.longest_s = max(self.longest_s, loop.time() - began_s)
+
+    async def counted(self, pool: Pool) -> bool:
+        """Whether every event that was sent counts, once."""
+        rows = await pool.fetch(
+            "select event_count from playback_sessions where session_id = any($1)",
+            [each.session_id for each in self._sessions],
+        )
+        return [row["event_count"] for row in rows] == [self.sent + 1] * len(self._sessions)
+
+
+async def test_a_version_of_the_same_fold_is_swapped_in_and_back_under_load(
+    worker: Worker, patient: Settings, pool: Pool
+) -> None:
+    group, viewing = sessions_of(patient), Viewing(patient, new_id())
+    was = await registry.live_of(pool, SESSIONS)
+    async with viewing.going_on():
+        version = await built(patient, group)
+        for number in (version.version, was.version):
+            async with Build(group, await registry.one(pool, SESSIONS, number), patient) as build:
+                live = await changes.swap(build, patient)
+            assert (live.version, live.keeper) == (number, Keeper.PROJECTION)
+            await more_reads(viewing)
+    await all_applied(patient, pool)
+    assert await viewing.counted(pool)
+    assert await worker.is_ready()
+
+
+async def more_reads(viewing: Viewing) -> None:
+    until = viewing.reads + 20
+
+    async def enough() -> bool:
+        return viewing.reads >= until
+
+    await eventually(enough)
+
+
+async def test_a_changed_fold_is_swapped_in_under_load_and_handed_to_its_release(
+    worker: Worker, patient: Settings, pool: Pool, tmp_path: Path
+) -> None:
+    group, viewing = sessions_of(patient, changed=True), Viewing(patient, new_id())
+    was = await registry.live_of(pool, SESSIONS)
+    released: PlayheadProcess | None = None
+    try:
+        async with viewing.going_on():
+            version = await built(patient, group)
+            async with Build(group, version, patient) as build:
+                compared = await verify(build, patient)
+                assert {column for one in compared[0].samples for column in one.columns} == {"territory"}
+                live = await changes.swap(build, patient)
+                assert live.keeper is Keeper.REBUILD
+                following = asyncio.create_task(changes.follow(build, patient))
+                await eventually(lambda: says_why(worker))
+                await more_reads(viewing)
+                worker.terminate()
+                released = Changed(patient, tmp_path)
+                await asyncio.wait_for(following, 60)
+            assert (await registry.live_of(pool, SESSIONS)).keeper is Keeper.PROJECTION
+            await eventually(released.is_ready)
+            await more_reads(viewing)
+        await all_applied(patient, pool)
+        assert await viewing.counted(pool)
+        territories = await pool.fetch("select distinct territory from playback_sessions")
+        assert [row["territory"] for row in territories] == [EVERYWHERE]
+    finally:
+        if released is not None:
+            released.close()
+    await rolled_back(patient, pool, was, tmp_path)
+
+
+async def says_why(worker: Worker) -> bool:
+    missing = await worker.ready() or {}
+    return "a rebuild keeps it meanwhile" in missing.get(f"view {SESSIONS}", "")
+
+
+async def rolled_back(patient: Settings, pool: Pool, was: Version, tmp_path: Path) -> None:
+    """And back to the release before, with what came meanwhile."""
+    viewing, again = Viewing(patient, new_id()), Worker("postgres", patient, tmp_path)
+    try:
+        await eventually(lambda: waits_for_its_release(again))
+        async with viewing.going_on():
+            before = await registry.one(pool, SESSIONS, was.version)
+            async with Build(sessions_of(patient), before, patient) as build:
+                await changes.swap(build, patient)
+                await asyncio.wait_for(changes.follow(build, patient), 60)
+            await more_reads(viewing)
+        await all_applied(patient, pool)
+        assert await viewing.counted(pool)
+        assert await again.is_ready()
+    finally:
+        again.close()
+
+
+async def waits_for_its_release(worker: Worker) -> bool:
+    missing = await worker.ready() or {}
+    return "nothing is written until then" in missing.get(f"view {SESSIONS}", "")

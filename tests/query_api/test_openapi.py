@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from infra.http.problems import MEDIA_TYPE, TYPE_BASE
-from query_api import dead_letters
+from query_api import dead_letters, view_versions
 from query_api.app import PROBLEMS
 from query_api.catalog import cards, openings, series, title_page
 from query_api.playback import (
@@ -39,6 +39,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (series.EpisodeModel, series.EPISODE_EXAMPLE),
     (series.SeriesPageModel, series.SERIES_EXAMPLE),
     (dead_letters.DeadLetter, dead_letters.EXAMPLE),
+    (view_versions.ViewVersion, view_versions.EXAMPLE),
 ]
 
 

@@ -29,6 +29,7 @@ from projections.playback.session_timeline import SessionTimeline
 from projections.playback.title_audience import TitleAudienceByHour
 from projections.playback.title_profiles import TitleProfilesByDay
 from projections.playback.title_retention import TitleRetentionByDay
+from projections.playback.title_starts import TitleStartsByDay
 from projections.playback.title_viewers import TitleViewers
 from projections.playback.watch_history import WatchHistory
 from projections.playback.watch_history_removed import RemovedFromHistory
@@ -72,6 +73,7 @@ def audience_views(settings: Settings) -> tuple[PostgresView, ...]:
     """What is added up of playback sessions, by title."""
     return (
         TitleAudienceByHour(complete_at=settings.complete_at_ratio),
+        TitleStartsByDay(),
         TitleRetentionByDay(complete_at=settings.complete_at_ratio),
         TitleProfilesByDay(),
     )

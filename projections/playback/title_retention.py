@@ -50,6 +50,16 @@ class TitleRetentionByDay(AggregateView[TitleRetention, PlaybackSession]):
         retention, drop_off = points_watched(row.watched, row.duration_ms), self._left_at(row)
         return (TitleRetention(key_of(row.title_id, day), row.title_id, day, 1, retention, drop_off),)
 
+    def gives_the_same(self, before: PlaybackSession, after: PlaybackSession) -> bool:
+        """Most often: a heartbeat seldom reaches another percent."""
+        return (
+            before.folded.has_shown
+            and after.folded.has_shown
+            and before.exit_reason is None
+            and after.exit_reason is None
+            and _says(before) == _says(after)
+        )
+
     def _left_at(self, row: PlaybackSession) -> Curve:
         if row.exit_reason is None or is_completed(row, self._complete_at):
             return (0,) * POINTS
@@ -73,3 +83,9 @@ def _first_from(position_ms: int, duration_ms: int) -> int:
 
 def _ones(place: int, count: int) -> Curve:
     return (0,) * place + (1,) * count + (0,) * (POINTS - place - count)
+
+
+def _says(row: PlaybackSession) -> tuple[str, datetime, int, list[int]]:
+    """What the curve of a session that is not over is made of."""
+    edges = [_first_from(edge, row.duration_ms) for edge in row.watched] if row.duration_ms > 0 else []
+    return row.title_id, row.started_at, row.duration_ms, edges

@@ -1,5 +1,7 @@
-"""How hot titles are, by how often they were started lately. Postgres table title_audience_by_hour."""
+"""How hot titles are, by how often they were started lately. Postgres tables of windows.py."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import asyncpg
@@ -11,8 +13,9 @@ from infra.access.permissions import Scope
 from infra.clock import utc_now
 from infra.http.openapi import replies
 from query_api.audience import TOPIC
-from query_api.audience.ranges import hour_of
 from query_api.audience.title_audience import check_title
+from query_api.audience.windows import started
+from query_api.catalog.filters import Statement
 from query_api.catalog.unknown import TITLE_UNKNOWN
 from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, TitleId
 
@@ -24,27 +27,15 @@ numbers, so that a tier begins exactly where it does.
 """
 TIERS: Final[tuple[tuple[Tier, int], ...]] = (("hot", 80_000), ("warm", 50_000), ("cold", 0))
 
-VIEWS: Final = """
-    sum(starts) filter (where hour > $1::timestamptz - interval '24 hours') as day,
-    sum(starts) filter (where hour > $1 - interval '168 hours') as week, sum(starts) as month
-"""
-RECENT: Final = "hour > $1 - interval '720 hours' and hour <= $1 and starts > 0"
-OF_TITLE: Final = f"""
-    select coalesce(day, 0)::bigint as day, coalesce(week, 0)::bigint as week, coalesce(month, 0)::bigint as month
-    from (select {VIEWS} from title_audience_by_hour where title_id = $2 and {RECENT}) as counted
-"""
-HOTTEST_FIRST: Final = f"""
-    with counted as (
-        select title_id, {VIEWS} from title_audience_by_hour where {RECENT} group by title_id
-    ), weighed as (
-        select title_id, coalesce(day, 0)::bigint as day, coalesce(week, 0)::bigint as week, month::bigint as month,
-          (coalesce(5 * day, 0) + coalesce(3 * week, 0) + 2 * month)::bigint as weight
-        from counted
-    )
+WINDOWS: Final = {"day": 24, "week": 7 * 24, "month": 30 * 24}
+HOTTEST_FIRST: Final = """
+    with weighed as (select *, 5 * day + 3 * week + 2 * month as weight from ({started}) as started)
     select weighed.*, t.name from weighed join catalog_titles as t using (title_id)
-    where weight >= $2 and ($3::bigint is null or weight < $3)
-    order by weight desc, title_id limit $4
+    where weight >= {least} and ({above} is null or weight < {above})
+    order by weight desc, title_id limit {limit}
 """
+
+NEVER: Final = dict.fromkeys(WINDOWS, 0)
 
 EXAMPLE: Final[dict[str, Any]] = {
     "title_id": "made-up-s1e1",
@@ -91,9 +82,9 @@ async def read_hotness(title_id: TitleId, sources: From, positions: Positions) -
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
         await check_title(pool, title_id)
-        row = await pool.fetchrow(OF_TITLE, hour_of(utc_now()), title_id)
-    assert row is not None
-    return Hotness(title_id=title_id, **_shown(row))
+        statement = Statement()
+        row = await pool.fetchrow(started(statement, WINDOWS, utc_now(), title_id=title_id), *statement.values)
+    return Hotness(title_id=title_id, **_shown(row or NEVER))
 
 
 @routes.get(
@@ -108,10 +99,21 @@ async def read_hottest(
     """The titles that were started in the last 30 days, the hottest first."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
-        rows = await pool.fetch(HOTTEST_FIRST, hour_of(utc_now()), *weights_of(tier), limit)
+        sql, values = hottest(tier, limit, utc_now())
+        rows = await pool.fetch(sql, *values)
     return HottestTitles(
         items=[NamedHotness(title_id=row["title_id"], name=row["name"], **_shown(row)) for row in rows]
     )
+
+
+def hottest(tier: Tier | None, limit: int, now: datetime) -> tuple[str, list[object]]:
+    """The SQL of the hottest titles, and its values."""
+    statement = Statement()
+    counted = started(statement, WINDOWS, now)
+    least, above = (f"{statement.bind(weight)}::bigint" for weight in weights_of(tier))
+    return HOTTEST_FIRST.format(
+        started=counted, least=least, above=above, limit=statement.bind(limit)
+    ), statement.values
 
 
 def weight_of(day: int, week: int, month: int) -> int:
@@ -139,7 +141,7 @@ def weights_of(tier: Tier | None) -> tuple[int, int | None]:
     return 0, None
 
 
-def _shown(row: asyncpg.Record) -> dict[str, Any]:
+def _shown(row: asyncpg.Record | Mapping[str, int]) -> dict[str, Any]:
     weight = weight_of(row["day"], row["week"], row["month"])
     return {
         "content_hotness": hotness_of(weight),

@@ -1,5 +1,5 @@
 """What viewers are shown of what others watch: popular titles, and those that rise against their own past. Postgres
-tables title_audience_by_hour, catalog_titles and catalog_windows. An episode counts for its series.
+tables of windows.py, catalog_titles and catalog_windows. An episode counts for its series.
 
 How often is for analysts: viewers are told the order alone.
 """
@@ -17,26 +17,24 @@ from pydantic import BaseModel
 from infra.clock import utc_now
 from infra.http.openapi import replies
 from query_api.audience import TOPIC
-from query_api.audience.ranges import hour_of, refused
+from query_api.audience.ranges import refused
+from query_api.audience.windows import started
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
 from query_api.catalog.filters import Playable, Statement, Territory, What, add_open, add_what, what
 from query_api.catalog.locales import Languages, Locales
 from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
 
-STARTED: Final = """
-    select coalesce(e.series_id, a.title_id) as title_id, {counts}
-    from title_audience_by_hour as a left join catalog_titles as e on e.title_id = a.title_id
-    where a.starts > 0 and a.hour > {now}::timestamptz - {hours}::int * interval '1 hour' and a.hour <= {now} {here}
+OF_SHOWN: Final = """
+    select coalesce(e.series_id, started.title_id) as title_id, {sums}
+    from ({started}) as started left join catalog_titles as e on e.title_id = started.title_id
     group by 1
 """
-STARTS: Final = "sum(a.starts) as score"
-TRENDING_HOURS: Final = 24 + 7 * 24
-LATELY_AND_USUALLY: Final = """
-    coalesce(sum(a.starts) filter (where a.hour > {now}::timestamptz - interval '24 hours'), 0) as lately,
-    coalesce(sum(a.starts) filter (where a.hour <= {now}::timestamptz - interval '24 hours'), 0) / 7.0 as usually
-"""
+DAY_HOURS: Final = 24
+WEEK_BEFORE_HOURS: Final = DAY_HOURS + 7 * DAY_HOURS
+STARTS: Final = "sum(starts) as score"
+LATELY_AND_USUALLY: Final = "sum(lately) as lately, (sum(whole) - sum(lately)) / 7.0 as usually"
 RISING: Final = """
-    select title_id, (lately - usually) / sqrt(usually + 1) as score from ({started}) as counted
+    select title_id, (lately - usually) / sqrt(usually + 1) as score from ({shown}) as shown
     where lately >= {least} and lately > usually
 """
 """How much more a day had than the mean of the seven before it, in standard deviations of a Poisson process of that
@@ -142,20 +140,17 @@ async def read_trending(
 def popular(asked: Asked, hours: int, now: datetime) -> tuple[str, list[object]]:
     """The SQL of the most started titles, and its values."""
     statement = Statement()
-    return _ranked(statement, asked, _started(statement, asked, STARTS, hours, now), now)
+    counted = started(statement, {"starts": hours}, now, territory=asked.territory)
+    return _ranked(statement, asked, OF_SHOWN.format(sums=STARTS, started=counted), now)
 
 
 def trending(asked: Asked, least: int, now: datetime) -> tuple[str, list[object]]:
     """The SQL of the titles that rise, and its values; `least`: how often they were started in 24 hours."""
     statement = Statement()
-    started = _started(statement, asked, LATELY_AND_USUALLY, TRENDING_HOURS, now)
-    return _ranked(statement, asked, RISING.format(started=started, least=f"{statement.bind(least)}::bigint"), now)
-
-
-def _started(statement: Statement, asked: Asked, counts: str, hours: int, now: datetime) -> str:
-    at = statement.bind(hour_of(now))
-    here = "" if asked.territory is None else f"and a.territory = {statement.bind(asked.territory)}"
-    return STARTED.format(counts=counts.format(now=at), now=at, hours=statement.bind(hours), here=here)
+    windows = {"lately": DAY_HOURS, "whole": WEEK_BEFORE_HOURS}
+    counted = started(statement, windows, now, territory=asked.territory)
+    shown = OF_SHOWN.format(sums=LATELY_AND_USUALLY, started=counted)
+    return _ranked(statement, asked, RISING.format(shown=shown, least=f"{statement.bind(least)}::bigint"), now)
 
 
 def _ranked(statement: Statement, asked: Asked, ranked: str, now: datetime) -> tuple[str, list[object]]:

@@ -14,6 +14,9 @@ from events.types import Availability, ProfileId
 from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
+from query_api.audience.hotness import WINDOWS
+from query_api.audience.windows import started
+from query_api.catalog.filters import Statement
 from tests.builders import (
     MINUTE_MS,
     episode,
@@ -177,14 +180,26 @@ async def test_hotness_weighs_the_views_of_a_day_a_week_and_a_month(views: Catal
     assert (found["content_hotness"], found["tier"]) == ((2 * 0.5 + 3 * 0.3 + 4 * 0.2) / 10_000, "cold")
 
 
+@pytest.mark.parametrize("now", [NEW_YEAR, NEW_YEAR + 13 * HOUR + HOUR / 2, NEW_YEAR + DAY - HOUR])
+async def test_windows_begin_at_their_hour(views: CatalogViews, now: datetime) -> None:
+    title_id = await film(views)
+    ages = (0, 23, 24, 25, 167, 168, 169, 719, 720, 721)
+    await apply(views, *(plays(title_id, now - age * HOUR) for age in ages))
+    statement = Statement()
+    sql = started(statement, WINDOWS, now, title_id=title_id)
+    [row] = await views.pool.fetch(sql, *statement.values)
+    assert dict(row) == {"title_id": title_id, "day": 2, "week": 5, "month": 8}
+
+
 async def test_the_hottest_titles_are_listed_by_tier(views: CatalogViews, query_api: QueryApi) -> None:
     """Whose starts are so many that they are put into the table as the projection adds them up."""
     warm, hot = await film(views), await film(views)
-    hour = utc_now().replace(minute=0, second=0, microsecond=0)
-    await views.pool.executemany(
-        "insert into title_audience_by_hour values ($1, $1, $2, null, $3, $3, 0, 0)",
-        [(warm, hour, 5_000), (hot, hour, 8_000)],
-    )
+    starts = [(warm, utc_now(), 5_000), (hot, utc_now(), 8_000)]
+    for insert in (
+        "title_audience_by_hour values ($1, $1, date_trunc('hour', $2::timestamptz), null, $3, $3, 0, 0)",
+        "title_starts_by_day values ($1, $1, date_trunc('day', $2::timestamptz, 'UTC'), null, $3)",
+    ):
+        await views.pool.executemany(f"insert into {insert}", starts)
     items = (await asked(query_api, "/v1/audience/hotness?limit=100"))["items"]
     assert [(item["title_id"], item["content_hotness"]) for item in items if item["title_id"] in (warm, hot)] == [
         (hot, 0.8),
@@ -193,7 +208,8 @@ async def test_the_hottest_titles_are_listed_by_tier(views: CatalogViews, query_
     tiers = {tier: (await asked(query_api, f"/v1/audience/hotness?tier={tier}"))["items"] for tier in ("hot", "warm")}
     assert hot in [item["title_id"] for item in tiers["hot"]] and {item["tier"] for item in tiers["hot"]} == {"hot"}
     assert warm in [item["title_id"] for item in tiers["warm"]]
-    await views.pool.execute("delete from title_audience_by_hour where key = any($1)", [warm, hot])
+    for table in ("title_audience_by_hour", "title_starts_by_day"):
+        await views.pool.execute(f"delete from {table} where key = any($1)", [warm, hot])
 
 
 async def test_popular_titles_are_ranked_by_starts_in_a_country_and_of_a_genre(

@@ -1,6 +1,6 @@
 """What is made of counts: hotness and its tiers, the curve and its falls, ranges and their buckets."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from projections.playback import title_retention as written
 from query_api.audience import retention
 from query_api.audience.hotness import TIERS, hotness_of, tier_of, weight_of, weights_of
-from query_api.audience.ranges import HOUR, Buckets, Interval, Range, day_of, hour_of
+from query_api.audience.ranges import DAY, HOUR, Buckets, Interval, Range, day_of, hour_of
+from query_api.audience.windows import window_of
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
 VIEWS = st.integers(0, 40_000)
@@ -100,3 +101,14 @@ def test_hours_and_days_begin_in_utc() -> None:
     moment = datetime(2026, 1, 2, 3, 45, 6, tzinfo=SEOUL)
     assert hour_of(moment) == datetime(2026, 1, 1, 18, tzinfo=UTC)
     assert day_of(moment) == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@given(hours=st.integers(1, 720), minutes=st.integers(0, 60 * 24 * 3))
+def test_a_window_is_its_hours_and_then_whole_days(hours: int, minutes: int) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    window = window_of(hours, now)
+    by_hour = {window.begin + number * HOUR for number in range((window.cut - window.begin) // HOUR)}
+    days = [day_of(now) - number * DAY for number in range(31)]
+    by_day = {day + number * HOUR for day in days if window.cut <= day <= now for number in range(24)}
+    assert len(by_hour) <= 24 and not by_hour & by_day
+    assert {hour for hour in by_hour | by_day if hour <= now} == {hour_of(now) - n * HOUR for n in range(hours)}

@@ -19,6 +19,7 @@ from projections.playback.playback_sessions import PlaybackSession, PlaybackSess
 from projections.playback.title_audience import TitleAudience, TitleAudienceByHour
 from projections.playback.title_profiles import TitleProfilesByDay
 from projections.playback.title_retention import POINTS, TitleRetention, TitleRetentionByDay, points_watched
+from projections.playback.title_starts import TitleStartsByDay
 from projections.views import AggregateView
 from tests.builders import (
     EVENING,
@@ -35,7 +36,7 @@ from tests.builders import (
 from tests.projections.folds import project, rows_after
 
 AUDIENCE, RETENTION, PROFILES = TitleAudienceByHour(), TitleRetentionByDay(), TitleProfilesByDay()
-VIEWS: list[AggregateView[Any, PlaybackSession]] = [AUDIENCE, RETENTION, PROFILES]
+VIEWS: list[AggregateView[Any, PlaybackSession]] = [AUDIENCE, TitleStartsByDay(), RETENTION, PROFILES]
 FILM_MS = 100 * MINUTE_MS
 every_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 
@@ -47,6 +48,9 @@ def seen(*more: Envelope[Event], title_ms: int = FILM_MS, **granted: Any) -> Pla
         PlaybackSessions(), [playback_started(of, **granted), reported(p.Started, 0, of=of), *more]
     )
     return row
+
+
+GRANTED: PlaybackSession = project(PlaybackSessions(), [playback_started()])
 
 
 def audience(row: PlaybackSession) -> TitleAudience:
@@ -118,6 +122,31 @@ def test_what_a_broken_clock_makes_of_watched_time_is_bounded() -> None:
 )
 def test_a_percent_was_watched_when_its_middle_was(watched: tuple[int, ...], points: Any) -> None:
     assert [at for at, seen_ in enumerate(points_watched(watched, FILM_MS)) if seen_] == list(points)
+
+
+@given(
+    watched=st.tuples(*[st.lists(st.integers(0, 2_000), max_size=6, unique=True)] * 2),
+    shown=st.tuples(*[st.booleans()] * 2),
+    exits=st.tuples(*[st.sampled_from([None, "stopped", "completed"])] * 2),
+    position_ms=st.integers(0, 2_000),
+)
+def test_what_is_said_to_give_the_same_does(
+    watched: tuple[list[int], list[int]], shown: tuple[bool, bool], exits: tuple[Any, Any], position_ms: int
+) -> None:
+    before, after = (
+        changed(
+            seen(title_ms=2_000) if has_shown else GRANTED,
+            title_id="film",
+            duration_ms=2_000,
+            watched=tuple(sorted(edges)[: len(edges) // 2 * 2]),
+            exit_reason=reason,
+            position_ms=position_ms,
+        )
+        for edges, has_shown, reason in zip(watched, shown, exits, strict=True)
+    )
+    for view in VIEWS:
+        if view.gives_the_same(before, after):
+            assert view.contributions(before) == view.contributions(after)
 
 
 @given(

@@ -15,13 +15,20 @@ class RedisReads:
 
     async def values(self, key: str) -> list[bytes]:
         """The values of a hash; none when there is no such key. Raises the client's errors."""
-        values = await self._ask("HVALS", key)
-        assert isinstance(values, list)
+        [values] = await self.values_of(key)
         return values
+
+    async def values_of(self, *keys: str) -> list[list[bytes]]:
+        """The values of each of some hashes, in the same round trip. Raises the client's errors."""
+        found: list[list[bytes]] = []
+        for values in await self._ask(*(("HVALS", key) for key in keys)):
+            assert isinstance(values, list)
+            found.append(values)
+        return found
 
     async def fields(self, key: str) -> dict[bytes, bytes]:
         """A hash; empty when there is no such key. Raises the client's errors."""
-        fields = await self._ask("HGETALL", key)
+        [fields] = await self._ask(("HGETALL", key))
         assert isinstance(fields, dict)
         return fields
 
@@ -33,17 +40,18 @@ class RedisReads:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _ask(self, command: str, key: str) -> object:
+    async def _ask(self, *commands: tuple[str, str]) -> list[object]:
         batch = self._batch
-        if batch is None or batch.sent or len(batch.commands) >= self._max_reads:
+        if batch is None or batch.sent or len(batch.commands) + len(commands) > self._max_reads:
             batch = self._batch = _Batch(self._client, after=batch.replies if batch else None)
         place = len(batch.commands)
-        batch.commands.append((command, key))
+        batch.commands += commands
         replies = await asyncio.shield(batch.replies)  # one request that goes away does not take the others along
-        reply = replies[place]
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        asked = replies[place : place + len(commands)]
+        for reply in asked:
+            if isinstance(reply, Exception):
+                raise reply
+        return asked
 
 
 class _Batch:

@@ -191,15 +191,16 @@ async def continue_watching_json(sources: Sources, asked: Asked) -> bytes:
 async def _read(sources: Sources, asked: Asked) -> tuple[Iterator[Row], list[bytes]]:
     """The rows and what the account holds, in one round trip. Raises StoreUnavailable."""
     store, viewer = sources.redis, asked.viewer
+    keys = [f"continue_watching:{{{asked.profile_id}}}"]
+    if viewer is not None:
+        keys.append(f"account_holdings:{{{viewer.account_id}}}")
     try:
-        reads = [store.connected().values(f"continue_watching:{{{asked.profile_id}}}")]
-        if viewer is not None:
-            reads.append(store.connected().values(f"account_holdings:{{{viewer.account_id}}}"))
+        reading = store.connected().values_of(*keys)
         known = sources.withdrawn.known()
         if known is None:
-            (values, *held), withdrawn = await asyncio.gather(asyncio.gather(*reads), sources.withdrawn.read())
+            (values, *held), withdrawn = await asyncio.gather(reading, sources.withdrawn.read())
         else:
-            (values, *held), withdrawn = await asyncio.gather(*reads), known
+            (values, *held), withdrawn = await reading, known
     except store.failures as error:
         raise store.failed(error) from error
     return resumable(values, withdrawn), held[0] if held else []

@@ -78,3 +78,39 @@ async def test_reads_behind_a_failed_one_fail_with_it_and_the_next_is_asked_anew
             await failed
     client.away = False
     assert await reads.values("c") == [b"row"]
+
+
+class CountingRedis:
+    """Answers with the names of the keys, and counts round trips; one of them is something else than a hash."""
+
+    def __init__(self) -> None:
+        self.round_trips = 0
+        self._asked: list[str] = []
+
+    def pipeline(self, *, transaction: bool) -> "CountingRedis":
+        assert not transaction
+        self._asked = []
+        return self
+
+    def execute_command(self, _: str, key: str) -> None:
+        self._asked.append(key)
+
+    async def execute(self, *, raise_on_error: bool) -> list[object]:
+        assert not raise_on_error
+        self.round_trips += 1
+        return [redis.exceptions.ResponseError() if key == "wrong" else [key.encode()] for key in self._asked]
+
+
+async def test_several_hashes_are_read_in_the_round_trip_of_others() -> None:
+    client: Any = CountingRedis()
+    reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
+    two, one = await asyncio.gather(reads.values_of("a", "b"), reads.values("c"))
+    assert (two, one, client.round_trips) == ([[b"a"], [b"b"]], [b"c"], 1)
+
+
+async def test_what_is_no_hash_fails_whoever_asked_for_it_and_nobody_else() -> None:
+    client: Any = CountingRedis()
+    reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
+    wrong, right = await asyncio.gather(reads.values_of("a", "wrong"), reads.values("c"), return_exceptions=True)
+    assert isinstance(wrong, redis.exceptions.ResponseError)
+    assert right == [b"c"]

@@ -36,6 +36,8 @@ APPLIED: Final = f"""
 """
 FIRST_PAUSE_S: Final = 0.05
 WAIT_S: Final = 0.1
+LANES: Final = 2
+"""Partitions are applied in two transactions side by side: one folds while the other waits for Postgres."""
 
 
 class Progress(NamedTuple):
@@ -83,7 +85,7 @@ class Build:
         self._opened = AsyncExitStack()
         self._letters = SetAside()
         self._store = PostgresStore(settings, group.views, KeptByRebuild(version))
-        self._engine = Engine[AnyView](self._store, group.views, self._letters)
+        self._engines = [Engine[AnyView](self._store, group.views, self._letters) for _ in range(LANES)]
         self._own: dict[Partition, int] = {}
         self._first: dict[Partition, int] = {}
         self._noted_at_s = self._asked_at_s = float("-inf")
@@ -201,10 +203,14 @@ class Build:
         if not slabs:
             await asyncio.sleep(self._settings.rebuild_follow_poll_s)
             return
-        applied = await self._engine.apply(slabs)
-        self._own |= {each: at.next_offset for each, at in applied.checkpoints.items()}
-        if behind := {each: self._own[each] for each in applied.gaps}:
-            self._feed.seek(behind)
+        lanes = [[slab for slab in slabs if slab.partition.partition % LANES == lane] for lane in range(LANES)]
+        rounds = [engine.apply(lane) for engine, lane in zip(self._engines, lanes, strict=True) if lane]
+        for applied in await asyncio.gather(*rounds, return_exceptions=True):
+            if isinstance(applied, BaseException):
+                raise applied
+            self._own |= {each: at.next_offset for each, at in applied.checkpoints.items()}
+            if behind := {each: self._own[each] for each in applied.gaps}:
+                self._feed.seek(behind)
 
     async def _pace(self) -> int:
         """How many records to take now; sleeps as long as the throttle says."""

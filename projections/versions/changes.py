@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import asyncpg
 import msgspec
 
-from infra.clock import utc_now
+from infra.clock import monotonic_s, utc_now
 from infra.postgres import Connection, Role, connect
 from infra.settings import Settings
 from infra.telemetry import log
@@ -192,12 +192,15 @@ async def locked(build: Build, settings: Settings) -> AsyncIterator[Connection]:
     async with migrating(settings) as connection, connection.transaction():
         await _wait_for_locks(connection, settings.view_swap_locked_max_s)
         rows = await connection.fetch(LOCK, PROJECTION, build.group.topics)
+        began_s = monotonic_s()
         await _wait_for_locks(connection, settings.view_swap_lock_timeout_s)
         applied = {_place(row): int(row["next_offset"]) for row in rows}
         limits = {each: max(applied.get(each, 0), first) for each, first in build.first.items()}
         if not await build.reach(limits, settings.view_swap_locked_max_s):
             raise NotReached
         yield connection
+    waited_ms = round((monotonic_s() - began_s) * 1000, 1)
+    log.info("the projection waited", view=build.group.name, version=build.version.version, waited_ms=waited_ms)
 
 
 async def _wait_for_locks(connection: Connection, seconds: float) -> None:

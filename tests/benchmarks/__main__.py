@@ -21,6 +21,7 @@ from tests.benchmarks import (
     memory,
     projector,
     reads,
+    rebuild,
     relay,
     tokens,
 )
@@ -34,6 +35,7 @@ class Name(StrEnum):
     INGEST = "ingest"
     CMCD = "cmcd"
     PROJECTOR = "projector"
+    REBUILD = "rebuild"
     RELAY = "relay"
     FRESHNESS = "freshness"
     APPEND = "append"
@@ -50,6 +52,7 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.INGEST: ingest.run,
     Name.CMCD: cmcd.run,
     Name.PROJECTOR: projector.run,
+    Name.REBUILD: rebuild.run,
     Name.RELAY: relay.run,
     Name.FRESHNESS: freshness.run,
     Name.APPEND: append.run,

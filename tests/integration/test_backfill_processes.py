@@ -260,12 +260,17 @@ async def test_every_event_counts_once_whoever_is_killed(house: House, postgres:
     prefix, key = new_id(), new_id()
     lines = lines_of(sessions(prefix))
 
-    async def slowly() -> AsyncIterator[bytes]:
-        for at in range(0, LINES, 1_000):
+    async def slowly(end: int = LINES) -> AsyncIterator[bytes]:
+        for at in range(0, end, 1_000):
             yield b"".join(line + b"\n" for line in lines[at : at + 1_000])
             await asyncio.sleep(0.2)
 
-    sending = asyncio.create_task(house.send(slowly(), key))
+    async def cut_off() -> AsyncIterator[bytes]:
+        async for some in slowly(LINES * 6 // 10):
+            yield some
+        await asyncio.sleep(PATIENCE_S)  # by then it is killed
+
+    sending = asyncio.create_task(house.send(cut_off(), key))
     await eventually(lambda: _is_moving(postgres, prefix))
     house.commands.kill()
     with pytest.raises(aiohttp.ClientError):
@@ -312,7 +317,11 @@ async def test_a_title_that_was_downloaded_and_reported_late_overrides_nothing_n
     await eventually(lambda: is_resumed_at(live, other, 10))  # of the same profile, so what was late is applied too
     assert await is_resumed_at(live, online, 50)
     found = "select state from playback_sessions where session_id = $1"
-    assert await postgres.fetchval(found, offline.session_id) == "ended"
+
+    async def has_ended() -> bool:
+        return bool(await postgres.fetchval(found, offline.session_id) == "ended")
+
+    await eventually(has_ended)
 
 
 def watched(of: SessionSnapshot, *, minutes: int) -> list[bytes]:

@@ -259,7 +259,7 @@ async def test_what_kafka_took_of_a_report_before_it_went_silent_is_said_event_b
     ("bound", "size", "refusal"),
     [
         ({"rate_ingest": "40 per 10 s"}, 1, "rate-limited"),
-        ({"produce_inflight_key_max_bytes": MIB // 4}, 200, "too-much-in-flight"),
+        ({"produce_inflight_key_max_bytes": MIB // 4, "rate_ingest": "99999 per 10 s"}, 200, "too-much-in-flight"),
     ],
     ids=["by its reports", "by its bytes"],
 )

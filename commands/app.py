@@ -14,6 +14,8 @@ from commands.handling import Handling
 from commands.identity import routes as identity
 from commands.identity.problems import PROBLEMS as IDENTITY_PROBLEMS
 from commands.openapi import document_ingest
+from commands.operations import routes as operations
+from commands.operations.problems import PROBLEMS as OPERATIONS_PROBLEMS
 from commands.payments import routes as payments
 from commands.playback import collecting, reporting, watching_routes
 from commands.playback import routes as playback
@@ -68,13 +70,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Gate, routes=app)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     app.state.limiter = fence(app, settings)
-    problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS, **IDENTITY_PROBLEMS})
+    problems.install(app, {**PROBLEMS, **SUBSCRIPTION_PROBLEMS, **IDENTITY_PROBLEMS, **OPERATIONS_PROBLEMS})
     app.router.routes.extend(reporting.routes)
     app.router.routes.extend(collecting.routes)
     app.include_router(playback.router)
     app.include_router(watching_routes.router)
     backfill.install(app, settings)
     app.include_router(catalog.router)
+    app.include_router(operations.router)
     identity.install(app, settings)
     subscription.install(app, settings)
     payments.install(app, settings)

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from infra.settings import SettingsRefused, settings
-from playhead import keys, local, staff, views
+from playhead import dead_letters, keys, local, staff, views
 from playhead.console import fail, out, say
 
 E = TypeVar("E", bound=StrEnum)
@@ -159,6 +159,7 @@ def catalog_import(
 
 
 app.add_typer(staff.app, name="staff")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(views.app, name="views")
 
 

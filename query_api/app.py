@@ -98,6 +98,7 @@ PROBLEMS: Final[Problems] = {
     sessions.SessionUnknown: sessions.SESSION_UNKNOWN,
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
     quality.TooManyGroups: quality.TOO_MANY_GROUPS,
+    dead_letters.DeadLetterUnknown: dead_letters.DEAD_LETTER_UNKNOWN,
     subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
     access.NotYourAccount: access.NOT_YOUR_ACCOUNT,
     accounts.AccountUnknown: accounts.ACCOUNT_UNKNOWN,

@@ -16,7 +16,10 @@ from query_api.stores import StoreUnavailable
 DEAD_LETTERS_COUNTED_MAX: Final = 10_000
 OPEN_LETTERS: Final = """
     select projection, count(*) as open
-    from (select projection from dead_letters limit $1) as letters group by projection
+    from (
+        select projection from dead_letters left join operations_dead_letter_decisions as decided using (letter_id)
+        where applied_attempt is null and not coalesce(decided.is_discarded, false) limit $1
+    ) as letters group by projection
 """
 
 EXAMPLE: Final = {

@@ -42,7 +42,7 @@ class Entry:
 def access_table(app: FastAPI) -> list[Entry]:
     """Every method of every route. Raises Undeclared."""
     return [
-        Entry(method, context.path or "", needs_of(context), context.endpoint)
+        Entry(method, (context.path or "").replace(":path}", "}"), needs_of(context), context.endpoint)
         for context in iter_route_contexts(app.routes)
         for method in sorted((context.methods or set()) - {"HEAD"})
         if context.endpoint is not None

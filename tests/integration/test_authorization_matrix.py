@@ -56,6 +56,7 @@ OWNERSHIP: Final = {
     "code": STAFF_ONLY,
     "invoice_id": STAFF_ONLY,
     "api_key_id": STAFF_ONLY,
+    "letter_id": STAFF_ONLY,
     "key": STAFF_ONLY,
     "role": STAFF_ONLY,
 }

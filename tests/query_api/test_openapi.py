@@ -39,6 +39,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (series.EpisodeModel, series.EPISODE_EXAMPLE),
     (series.SeriesPageModel, series.SERIES_EXAMPLE),
     (dead_letters.DeadLetter, dead_letters.EXAMPLE),
+    (dead_letters.WholeDeadLetter, dead_letters.WHOLE),
     (view_versions.ViewVersion, view_versions.EXAMPLE),
 ]
 

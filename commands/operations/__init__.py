@@ -1,0 +1,1 @@
+"""What operators command: dead letters that are tried again, or discarded."""

@@ -3,6 +3,7 @@ it, by one process.
 """
 
 import asyncio
+import gc
 import time
 from statistics import median
 
@@ -13,6 +14,7 @@ from projections.app import postgres_views
 from projections.versions import changes
 from projections.versions.build import Build
 from projections.versions.groups import grouped
+from projections.worker import GC_THRESHOLDS
 from tests.benchmarks import backlog
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.results import Line
@@ -56,6 +58,8 @@ async def _say_applied(pool: Pool, settings: Settings) -> None:
 
 
 async def _round(settings: Settings) -> tuple[float, float]:
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)  # as `playhead views` does
     group = grouped(postgres_views(settings))["playback_sessions"]
     version = await changes.begin(settings, group)
     now_s = asyncio.get_running_loop().time

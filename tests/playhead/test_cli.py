@@ -13,7 +13,7 @@ from playhead.cli import app
 runner = CliRunner()
 SERVERS = ["up", "down", "status", "logs", "migrate"]
 PROCESSES = ["commands", "relay", "projections", "query-api", "scheduler"]
-COMMANDS = [*SERVERS, *PROCESSES, "catalog", "demo", "token"]
+COMMANDS = [*SERVERS, *PROCESSES, "catalog", "demo", "token", "views"]
 
 
 @pytest.fixture(autouse=True)

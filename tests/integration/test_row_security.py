@@ -27,6 +27,7 @@ READABLE = """
                 and has_column_privilege('playhead_query', c.oid, a.attnum, 'select')) as columns
     from pg_class as c
     where c.relkind in ('r', 'p', 'v', 'm') and c.relnamespace = 'public'::regnamespace
+      and c.relname not in ('postgres_progress', 'view_versions')  -- of the projections' own running, nobody's
       and has_any_column_privilege('playhead_query', c.oid, 'select')
     order by c.relname
 """

@@ -65,9 +65,16 @@ def rebuild(
 
     if (view is None) == (not all_):
         raise fail("name a view, or say --all")
-    names = rebuildable(settings()) if view is None else [view]
-    for name in names:
-        _run(rebuild_one(settings(), name, max_events_per_s))
+    failed = []
+    for name in rebuildable(settings()) if view is None else [view]:
+        try:
+            _run(rebuild_one(settings(), name, max_events_per_s))
+        except typer.Exit as refused:
+            if refused.exit_code != 1:
+                raise
+            failed.append(name)
+    if failed:
+        raise fail(f"not rebuilt: {', '.join(failed)}")
 
 
 @app.command()

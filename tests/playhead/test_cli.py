@@ -72,3 +72,10 @@ def test_a_process_that_is_not_there_is_not_ready() -> None:
     refused = runner.invoke(app, ["health", "http://127.0.0.1:1"])
     assert refused.exit_code == 1
     assert "not ready" in refused.output
+
+
+def test_a_rebuild_is_of_a_view_or_of_all() -> None:
+    for arguments in ([], ["subscriptions", "--all"]):
+        refused = runner.invoke(app, ["views", "rebuild", *arguments])
+        assert refused.exit_code == 1
+        assert "name a view, or say --all" in refused.output

@@ -204,6 +204,31 @@ async def test_a_version_is_live_only_by_legal_steps(worker: Worker, patient: Se
     assert await pool.fetchval("select to_regclass($1)", version.table_name) is None
 
 
+async def test_a_version_is_for_whom_the_live_one_is_for(worker: Worker, patient: Settings, pool: Pool) -> None:
+    for group in grouped(postgres_views(patient)).values():
+        version = await changes.begin(patient, group)
+        for view, table in version.tables.items():
+            assert await told_of(pool, table) == await told_of(pool, view), view
+
+
+async def told_of(pool: Pool, table: str) -> object:
+    """Who may do what with a table, which rows they see, and how it is kept."""
+    policies = await pool.fetch(
+        "select policyname, roles, cmd, qual, with_check from pg_policies where tablename = $1 order by 1", table
+    )
+    grants = await pool.fetch(
+        "select grantee, privilege_type, column_name from information_schema.column_privileges "
+        "where table_name = $1 order by 1, 2, 3",
+        table,
+    )
+    kept = await pool.fetchrow(
+        "select relowner, relrowsecurity, relforcerowsecurity, reloptions, "
+        "(select count(*) from pg_index where indrelid = $1::regclass) from pg_class where oid = $1::regclass",
+        table,
+    )
+    return policies, grants, kept
+
+
 async def test_a_view_whose_beginning_is_gone_from_kafka_is_not_rebuilt(
     worker: Worker, patient: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,7 @@ from infra.kafka import CLIENT_ID, access
 from infra.postgres import Pool
 from infra.settings import Settings
 
-CHECKPOINTS: Final = (
-    "select partition, next_offset from postgres_progress where topic = $1"
-)
+CHECKPOINTS: Final = "select partition, next_offset from postgres_progress where topic = $1"
 
 
 class Progress(NamedTuple):

@@ -8,9 +8,7 @@ from query_api.read_your_writes import Applied, ReadApplied
 from query_api.redis_reads import RedisReads
 from query_api.stores import Store
 
-IN_POSTGRES: Final = (
-    "select partition, position from postgres_progress where topic = $1"
-)
+IN_POSTGRES: Final = "select partition, position from postgres_progress where topic = $1"
 IN_CASSANDRA: Final = (
     "select partition, position from projection_checkpoint where projection = 'cassandra' and topic = ?"
 )

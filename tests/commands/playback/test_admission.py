@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from commands.playback.admission.entitling import Entitlement, entitlement_of, not_entitled
+from commands.playback.admission.entitling import entitlement_of, not_entitled
 from commands.playback.admission.facts import Facts
 from events.playback import EntitledBy
 from events.subscription import PlanLimits
 from events.types import AccountId, Licence, PurchaseId
-from infra.entitlement import Held, Status, UsablePurchase
+from infra.entitlement import Entitlement, Held, Status, UsablePurchase
 from tests.builders import movie
 
 PLAN = PlanLimits(streams=2, max_resolution="1080p", profiles=5, downloads=10, ads=False)

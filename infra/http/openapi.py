@@ -59,9 +59,9 @@ def refusals(*kinds: ProblemKind) -> Responses:
     return responses
 
 
-def replies(example: object, *kinds: ProblemKind) -> Responses:
+def replies(example: object, *kinds: ProblemKind, media_type: str = "application/json") -> Responses:
     """The `responses=` of a route that answers 200 with something like `example`, and can refuse in these ways."""
-    return {200: {"content": {"application/json": {"example": example}}}, **refusals(*kinds)}
+    return {200: {"content": {media_type: {"example": example}}}, **refusals(*kinds)}
 
 
 def document_refusals(app: FastAPI) -> None:

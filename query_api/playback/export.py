@@ -3,12 +3,11 @@ history (Cassandra) and continue watching (Redis), page by page, so that no expo
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict
 
 from infra.clock import utc_now
 from infra.http.openapi import replies
@@ -26,12 +25,10 @@ SESSIONS: Final = """
 EXAMPLE: Final = {"kind": "session", "session": {"session_id": "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c3d"}}
 
 
-class ExportLine(BaseModel):
-    """A line: its kind, and under that name the document as it is stored; of the last line, how many there were."""
+class JsonLines(StreamingResponse):
+    """A JSON document a line, sent as they come."""
 
-    model_config = ConfigDict(extra="allow")
-
-    kind: Literal["continue_watching", "session", "watched", "end"]
+    media_type = MEDIA_TYPE
 
 
 _encode = msgspec.json.Encoder().encode
@@ -41,12 +38,13 @@ routes = APIRouter(tags=["playback"])
 
 @routes.get(
     "/v1/profiles/{profile_id}/playback-export",
-    response_model=ExportLine,
-    responses=replies(EXAMPLE, *EVERY_PROFILE_VIEW),
+    response_class=JsonLines,
+    response_model=None,
+    responses=replies(EXAMPLE, *EVERY_PROFILE_VIEW, media_type=MEDIA_TYPE),
 )
 async def read_export(
     profile_id: OwnProfile, caller: Watcher, sources: From, settings: ReadSettings, positions: Positions
-) -> StreamingResponse:
+) -> JsonLines:
     """Everything that is kept of what this profile watched, a JSON document a line: `kind` is `continue_watching`,
     `session` or `watched`, and `end` on the last line, without which the export was cut off. What was hidden or taken
     out of the history is in it too, and says so.
@@ -59,7 +57,7 @@ async def read_export(
         store.connected()  # or it is refused, while it still can be
     export = Export(sources, caller, profile_id, page_rows=settings.export_page_rows)
     months = kept_months(utc_now(), settings)
-    return StreamingResponse(export.lines(bookmarks, months), media_type=MEDIA_TYPE)
+    return JsonLines(export.lines(bookmarks, months))
 
 
 async def _bookmarks(sources: Sources, profile_id: str) -> list[bytes]:

@@ -13,23 +13,20 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
 
 from commands.playback.grants import Grant
 from events.playback import SessionSnapshot
-from events.topics import PLAYBACK
 from events.types import ProfileId, SessionId
 from infra.access.tokens import Tokens
 from infra.clock import utc_now
 from infra.migrate import migrate
 from infra.settings import Settings
-from projections.slabs import Checkpoint, Partition
 from projections.stores.cassandra import CassandraStore
 from tests import builders
 from tests.browser import equipment
 from tests.browser.cinema import Cinema
 from tests.integration.conftest import settings_for
-from tests.integration.projection_workers import PlayheadProcess, eventually, free_port
+from tests.integration.projection_workers import PlayheadProcess, begin_here, eventually, free_port
 from tests.integration.query_api_stores import viewer
 from tests.servers import Servers
 
@@ -117,7 +114,7 @@ async def evening(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
     stream = tmp_path_factory.mktemp("stream")
     live = settings_for(servers, state, cassandra_keyspace=KEYSPACE)
     await migrate(live, lambda _: None)
-    await _begin_here(live)
+    await begin_here(live, CassandraStore(live, ()))
     equipment.film(stream)
     cinema = Cinema(stream)
     with ExitStack() as stack:
@@ -137,20 +134,6 @@ async def evening(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         await eventually(evening.has_left, SHOWN_WITHIN_S)
         evening.deviations = await _deviations(commands)
         yield evening
-
-
-async def _begin_here(live: Settings) -> None:
-    """Let the views of KEYSPACE begin with what comes now: who ran before this is nothing to them."""
-    consumer = AIOKafkaConsumer(PLAYBACK.name, bootstrap_servers=live.kafka_bootstrap)
-    store = CassandraStore(live, ())
-    await consumer.start()
-    await store.open()
-    try:
-        ends = await consumer.end_offsets(consumer.assignment())
-        await store.begin({Partition(at.topic, at.partition): Checkpoint(end, end - 1) for at, end in ends.items()})
-    finally:
-        await consumer.stop()
-        await store.close()
 
 
 async def _is_ready(url: str) -> bool:

@@ -9,15 +9,19 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+from aiokafka import AIOKafkaConsumer
 
 from events import playback as p
 from events.envelope import Envelope, Event, encode
 from events.topics import PLAYBACK
 from infra.kafka import new_producer
 from infra.settings import Settings, environment_of_child
+from projections.slabs import Checkpoint, Partition
+from projections.store import Store
 from tests.builders import playback_started, reported, session
 
 PATIENCE_S = 60.0
@@ -139,3 +143,19 @@ def evening(prefix: str, *, sessions: int, reports: int) -> list[Envelope[Event]
         other = min(place + chance.randrange(3 * sessions), len(events) - 1)
         events[place], events[other] = events[other], events[place]
     return events
+
+
+async def begin_here(live: Settings, *stores: Store[Any]) -> None:
+    """Let the views of stores begin with what comes now: what other tests played before is nothing to them."""
+    consumer = AIOKafkaConsumer(PLAYBACK.name, bootstrap_servers=live.kafka_bootstrap)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+    finally:
+        await consumer.stop()
+    for store in stores:
+        await store.open()
+        try:
+            await store.begin({Partition(at.topic, at.partition): Checkpoint(end, end - 1) for at, end in ends.items()})
+        finally:
+            await store.close()

@@ -232,10 +232,10 @@ async def test_what_kafka_took_of_a_report_before_it_went_silent_is_said_event_b
     player = Player(commands)
     numbers = itertools.count()
     statuses: list[str] = []
-    for number in range(10):
+    for number in range(40):  # until Kafka went silent in the middle of one
         sent = heartbeats(numbers, 500, rendition="x" * 400)
         reporting = asyncio.create_task(player.post(sent))
-        await asyncio.sleep(0.05 + 0.02 * number)
+        await asyncio.sleep(0.005 * (number % 20))
         await pause()
         reply = await reporting
         await resume()

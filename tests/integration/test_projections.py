@@ -1,7 +1,7 @@
 """Projections on real servers: exactly once through kills, rebalances, poison, and stores that stop or lose all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +14,12 @@ from infra.postgres import Pool
 from infra.redis import Redis, connect
 from infra.settings import Settings
 from projections.app import cassandra_views, postgres_views
+from projections.stores.cassandra import CassandraStore
+from projections.stores.postgres import PostgresStore
+from projections.stores.redis import RedisStore
 from projections.stores.tables import Table
 from tests.builders import movie, reported, session
-from tests.integration.projection_workers import Worker, evening, eventually, produce
+from tests.integration.projection_workers import Worker, begin_here, evening, eventually, produce
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
@@ -55,7 +58,8 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def shared_fleet(live: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+async def shared_fleet(live: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
+    await begin_here(live, PostgresStore(live, ()), CassandraStore(live, ()), RedisStore(live, ()))
     fleet = Fleet(live, tmp_path_factory.mktemp("projections"))
     yield fleet
     fleet.close()

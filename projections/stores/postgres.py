@@ -186,7 +186,10 @@ class PostgresRound:
         held = {record[0]: table.row_of(record) for record in loaded}
         folded = keyed.fold(held)
         aggregates = [one for one in self._store.aggregates if isinstance(view, one.source)]
-        gains = [(one, net_changes(one, held, folded.rows)) for one in aggregates]
+        try:
+            gains = [(one, net_changes(one, held, folded.rows)) for one in aggregates]
+        except Exception as error:  # an aggregate may raise anything; other records must not suffer
+            raise RecordRefused(view.name, repr(error)) from error
         return Ready(folded.failed, partial(self._save_all, table, folded.rows, gains))
 
     async def _save_all(
@@ -198,7 +201,10 @@ class PostgresRound:
         """A view's rows, and what is added up of them."""
         written = await self._save(table, changed)
         for aggregate, net in gains:
-            written += await self._add_up(aggregate, self._store.table(aggregate), net)
+            try:
+                written += await self._add_up(aggregate, self._store.table(aggregate), net)
+            except RecordRefused as refusal:  # it is the source's record that is set aside: both stay in step
+                raise RecordRefused(table.name, f"{refusal.view}: {refusal.detail}") from refusal
         return written
 
     async def _add_up(self, view: AggregateView[Any, Any], table: Table, net: Mapping[str, msgspec.Struct]) -> int:

@@ -189,4 +189,3 @@ async def test_nothing_of_what_a_real_player_sent_is_missing(evening: Evening, p
 
 async def test_what_real_players_get_wrong_is_counted_by_player(evening: Evening) -> None:
     assert {(player, "trailing_line_feed") for player in PLAYERS} <= evening.deviations
-    assert ("dash.js", "ttfb_after_ttlb") in evening.deviations

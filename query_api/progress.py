@@ -5,7 +5,7 @@ the same time.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from aiokafka.errors import KafkaError
@@ -14,7 +14,7 @@ from infra.clock import monotonic_s, utc_now
 from infra.postgres import Pool
 from infra.settings import Settings
 from infra.unapplied import Unapplied
-from query_api.checkpoints import IN_REDIS
+from query_api.checkpoints import IN_REDIS, MOVED_IN_REDIS
 from query_api.drivers import Cql
 from query_api.redis_reads import RedisReads
 from query_api.sources import Sources
@@ -34,7 +34,7 @@ Place: TypeAlias = tuple[str, int]
 
 
 class Held(NamedTuple):
-    """A checkpoint: the offset that is applied next, and when it was moved last (Redis does not keep that)."""
+    """A checkpoint: the offset that is applied next, and when it was moved last; None before anything was applied."""
 
     next_offset: int
     moved_at: datetime | None
@@ -93,10 +93,11 @@ async def held_by_redis(store: Store[RedisReads]) -> dict[Place, Held]:
     """The Redis projection's checkpoints. Raises StoreUnavailable."""
     held: dict[Place, Held] = {}
     async with store.use() as reads:
-        fields = await reads.fields(IN_REDIS)
+        fields, moved = await asyncio.gather(reads.fields(IN_REDIS), reads.fields(MOVED_IN_REDIS))
     for field, value in fields.items():
         topic, _, partition = field.decode().rpartition(":")
-        held[topic, int(partition)] = Held(int(value.partition(b":")[0]), None)
+        moved_at = datetime.fromtimestamp(int(moved[field]) / 1000, UTC) if field in moved else None
+        held[topic, int(partition)] = Held(int(value.partition(b":")[0]), moved_at)
     return held
 
 

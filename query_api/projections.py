@@ -34,7 +34,7 @@ EXAMPLE: Final = {
             "freshness_s": 0.04,
             "dead_letters_open": 0,
             "topics": [
-                {"topic": "playback.events", "lag_records": 3, "freshness_s": 0.04, "checkpoint_age_s": None},
+                {"topic": "playback.events", "lag_records": 3, "freshness_s": 0.04, "checkpoint_age_s": 0.02},
             ],
         }
     ],
@@ -43,8 +43,8 @@ EXAMPLE: Final = {
 
 class TopicState(BaseModel):
     """How far a projection is in a topic. `freshness_s`: all that Kafka got longer ago than this is in the views; 0
-    when all is, null when Kafka did not tell. `checkpoint_age_s`: since something of it was applied; Redis does not
-    keep it.
+    when all is, null when Kafka did not tell. `checkpoint_age_s`: since something of it was applied; null
+    before anything was.
     """
 
     topic: str

@@ -25,6 +25,10 @@ RedisView = HashView[Any]
 
 CHECKPOINTS: Final = "projection_checkpoint:redis"
 """A hash: "topic:partition" -> "next_offset:position"."""
+MOVED: Final = f"{CHECKPOINTS}:moved"
+"""A hash: "topic:partition" -> when that checkpoint moved last, in ms. Beside the checkpoints and not in them, so that
+releases that do not know of it read those as ever.
+"""
 
 _LUA: Final = Path(__file__).parent.parent / "lua"
 
@@ -175,10 +179,10 @@ class RedisStore:
         """Move checkpoints that are still what they were. Raises StoreEmptied."""
         changes = [text for p in after for text in (_field(p), _text(before[p]), _text(after[p]))]
         try:
-            moved = await self._client.evalsha(self._move.sha, 1, CHECKPOINTS, *changes)
+            moved = await self._client.evalsha(self._move.sha, 2, CHECKPOINTS, MOVED, *changes)
         except redis.exceptions.NoScriptError:
             await self.load_scripts()
-            moved = await self._client.evalsha(self._move.sha, 1, CHECKPOINTS, *changes)
+            moved = await self._client.evalsha(self._move.sha, 2, CHECKPOINTS, MOVED, *changes)
         if not moved:
             raise StoreEmptied(CHECKPOINTS)
 

@@ -23,7 +23,7 @@ from projections.identity.revoked import CLOCKS_APART_S
 from projections.slabs import Checkpoint, Partition
 from projections.stores.cassandra import CassandraStore
 from projections.stores.postgres import PostgresStore
-from projections.stores.redis import CHECKPOINTS, RedisStore
+from projections.stores.redis import CHECKPOINTS, MOVED, RedisStore
 from tests.builders import EVENING, MINUTE_MS, envelope, movie, movie_published, reported, session
 from tests.projections.folds import FakeLetters, record, slab
 from tests.projections.test_aggregates import PlaysByTitle
@@ -68,7 +68,8 @@ async def in_redis(live: Settings, redis: Redis) -> AsyncIterator[Running]:
     await store.open()
     await store.begin(BEGUN)
     yield Running(store, views)
-    await redis.hdel(CHECKPOINTS, *(f"{each.topic}:{each.partition}" for each in BEGUN))
+    for name in (CHECKPOINTS, MOVED):
+        await redis.hdel(name, *(f"{each.topic}:{each.partition}" for each in BEGUN))
     await store.close()
 
 
@@ -172,6 +173,17 @@ def of_film(own: str, film: str, *, minutes: int = 0, seq: int = 0) -> Any:
     return reported(
         p.Heartbeat, seq, of=snapshot, position_ms=minutes * MINUTE_MS, time=EVENING + timedelta(minutes=minutes)
     )
+
+
+async def test_redis_keeps_when_a_checkpoint_moved_last(in_redis: Running, redis: Redis, own: str) -> None:
+    field = f"{PLAYBACK.topic}:{PLAYBACK.partition}"
+    before = await redis.hget(MOVED, field)
+    await in_redis.apply(PLAYBACK, record(0, reported(p.Heartbeat, 0, of=session(own))))
+    first = int(await redis.hget(MOVED, field) or 0)
+    assert before is None
+    assert abs(utc_now().timestamp() * 1000 - first) < 60_000
+    await in_redis.apply(PLAYBACK, record(1, reported(p.Heartbeat, 1, of=session(own))))
+    assert int(await redis.hget(MOVED, field) or 0) >= first
 
 
 async def test_redis_refuses_a_row_that_is_older_than_what_it_holds(in_redis: Running, redis: Redis, own: str) -> None:

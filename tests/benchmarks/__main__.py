@@ -14,6 +14,7 @@ import uvloop
 from tests.benchmarks import (
     append,
     cmcd,
+    continue_watching,
     eventsourcing,
     freshness,
     ingest,
@@ -41,6 +42,7 @@ class Name(StrEnum):
     APPEND = "append"
     EVENTSOURCING = "eventsourcing"
     READS = "reads"
+    CONTINUE_WATCHING = "continue-watching"
     TOKENS = "tokens"
     LEASES = "leases"
     MEMORY = "memory"
@@ -58,6 +60,7 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.APPEND: append.run,
     Name.EVENTSOURCING: eventsourcing.run,
     Name.READS: reads.run,
+    Name.CONTINUE_WATCHING: continue_watching.run,
     Name.TOKENS: tokens.run,
     Name.LEASES: leases.run,
 }

@@ -66,13 +66,15 @@ class Child:
 
 
 @asynccontextmanager
-async def running(bench: Bench, name: str, *arguments: str, port_setting: str) -> AsyncIterator[Child]:
-    """`python <arguments>` under the run's settings, ready; it is ended with the block."""
+async def running(
+    bench: Bench, name: str, *arguments: str, port_setting: str, **changes: object
+) -> AsyncIterator[Child]:
+    """`python <arguments>` under the run's settings with changes, ready; it is ended with the block."""
     log = bench.settings.state_dir / f"{name.replace(' ', '-')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     with log.open("wb") as output:
-        process = _start(bench, arguments, output, **{port_setting: port})
+        process = _start(bench, arguments, output, **{**changes, port_setting: port})
     child = Child(name, process, port, log)
     try:
         await child.ready()
@@ -92,7 +94,7 @@ def playhead(*arguments: str) -> tuple[str, ...]:
     return ("-m", "playhead", *arguments)
 
 
-def _start(bench: Bench, arguments: tuple[str, ...], output: IO[bytes], **port: int) -> "subprocess.Popen[bytes]":
+def _start(bench: Bench, arguments: tuple[str, ...], output: IO[bytes], **changes: object) -> "subprocess.Popen[bytes]":
     settings = bench.settings
     environment = environment_of_child(
         state_dir=settings.state_dir.absolute(),
@@ -102,7 +104,7 @@ def _start(bench: Bench, arguments: tuple[str, ...], output: IO[bytes], **port: 
         cassandra_host=settings.cassandra_host,
         cassandra_port=settings.cassandra_port,
         redis_url=settings.redis_url,
-        **port,
+        **changes,
     )
     return subprocess.Popen((sys.executable, *arguments), env=environment, stdout=output, stderr=subprocess.STDOUT)
 

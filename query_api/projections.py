@@ -8,9 +8,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
+from infra.access.permissions import Principal
 from infra.http.openapi import replies
+from infra.settings import Settings
 from query_api.dependencies import EVERY_READ, From, Operator, ReadSettings
 from query_api.progress import Progress, ProgressReader, ProjectionProgress, TopicProgress
+from query_api.sources import Sources
 from query_api.stores import StoreUnavailable
 
 DEAD_LETTERS_COUNTED_MAX: Final = 10_000
@@ -89,6 +92,13 @@ async def read_projections(
     operator: Operator, sources: From, settings: ReadSettings, reader: Annotated[ProgressReader, Depends(_reader)]
 ) -> ProjectionStates:
     """How far every projection is. A store or Kafka being away is in the reply, which is 200 all the same."""
+    return await read_states(operator, sources, settings, reader)
+
+
+async def read_states(
+    operator: Principal, sources: Sources, settings: Settings, reader: ProgressReader
+) -> ProjectionStates:
+    """How far every projection is; what cannot be asked is told in the result."""
     progress = await reader.read()
     letters: dict[str, int] | None = None
     try:

@@ -33,11 +33,11 @@ SHARDS: Final = 16
 """As many as projections/playback/title_viewers.py writes."""
 MINUTE: Final = timedelta(minutes=1)
 
-NOW: Final = """
-    select count(*) from playback_sessions
-    where title_id = $1 and exit_reason is null and not offline and state <> 'paused'
-      and (last_seq >= 0 or cmcd_count > 0) and last_recorded_at > $2
+WATCHING: Final = """
+    exit_reason is null and not offline and state <> 'paused' and (last_seq >= 0 or cmcd_count > 0)
 """
+"""Sessions that were watching when they were heard of last."""
+NOW: Final = f"select count(*) from playback_sessions where title_id = $1 and {WATCHING} and last_recorded_at > $2"
 EXISTS: Final = "select exists (select from catalog_titles where title_id = $1)"
 BY_MINUTE: Final = """
     select minute, count(*) as viewers from title_viewers

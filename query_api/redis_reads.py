@@ -1,8 +1,11 @@
 """Redis reads of many requests in one round trip: what is asked while one is under way goes together in the next."""
 
 import asyncio
+from typing import Optional, TypeAlias
 
 from infra.redis import Redis
+
+Command: TypeAlias = tuple[str, str]
 
 
 class RedisReads:
@@ -21,7 +24,7 @@ class RedisReads:
     async def values_of(self, *keys: str) -> list[list[bytes]]:
         """The values of each of some hashes, in the same round trip. Raises the client's errors."""
         found: list[list[bytes]] = []
-        for values in await self._ask(*(("HVALS", key) for key in keys)):
+        for values in await self._ask(*[("HVALS", key) for key in keys]):
             assert isinstance(values, list)
             found.append(values)
         return found
@@ -40,30 +43,38 @@ class RedisReads:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _ask(self, *commands: tuple[str, str]) -> list[object]:
+    async def _ask(self, *commands: Command) -> list[object]:
         batch = self._batch
-        if batch is None or batch.sent or len(batch.commands) + len(commands) > self._max_reads:
-            batch = self._batch = _Batch(self._client, after=batch.replies if batch else None)
-        place = len(batch.commands)
-        batch.commands += commands
-        replies = await asyncio.shield(batch.replies)  # one request that goes away does not take the others along
-        asked = replies[place : place + len(commands)]
-        for reply in asked:
+        if batch is None or batch.sent or batch.size + len(commands) > self._max_reads:
+            batch = self._batch = _Batch(self._client, after=batch)
+        replies = await batch.add(commands)
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
-        return asked
+        return replies
 
 
 class _Batch:
     """Commands that go out together, once the batch before them is answered; when that fails, they fail with it, so
-    that a Redis that hangs keeps nobody waiting for longer than two of its timeouts.
+    that a Redis that hangs keeps nobody waiting for longer than two of its timeouts. Each who asks waits for a future
+    of their own, so one request that goes away does not take the others along.
     """
 
-    def __init__(self, client: Redis, *, after: "asyncio.Task[list[object]] | None") -> None:
-        self.commands: list[tuple[str, str]] = []
+    def __init__(self, client: Redis, *, after: Optional["_Batch"]) -> None:
+        self.size = 0
         self.sent = False
-        before = None if after is None or after.done() else after
-        self.replies: asyncio.Task[list[object]] = asyncio.create_task(self._send(client, before))
+        self._asked: list[tuple[asyncio.Future[list[object]], tuple[Command, ...]]] = []
+        self._loop = asyncio.get_running_loop()
+        before = None if after is None or after._replies.done() else after._replies
+        self._replies: asyncio.Task[list[object]] = self._loop.create_task(self._send(client, before))
+        self._replies.add_done_callback(self._hand_out)
+
+    def add(self, commands: tuple[Command, ...]) -> "asyncio.Future[list[object]]":
+        """The replies to some commands, once they are there."""
+        waiting: asyncio.Future[list[object]] = self._loop.create_future()
+        self._asked.append((waiting, commands))
+        self.size += len(commands)
+        return waiting
 
     async def _send(self, client: Redis, before: "asyncio.Task[list[object]] | None") -> list[object]:
         try:
@@ -71,9 +82,24 @@ class _Batch:
                 await before
         finally:
             self.sent = True  # nothing joins it any more, failed or not
-        if len(self.commands) == 1:
-            return [await client.execute_command(*self.commands[0])]  # type: ignore[no-untyped-call]
+        commands = [command for _, asked in self._asked for command in asked]
+        if len(commands) == 1:
+            return [await client.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
         pipeline = client.pipeline(transaction=False)
-        for command in self.commands:
+        for command in commands:
             pipeline.execute_command(*command)
         return list(await pipeline.execute(raise_on_error=False))
+
+    def _hand_out(self, replies: "asyncio.Task[list[object]]") -> None:
+        error = None if replies.cancelled() else replies.exception()
+        place = 0
+        for waiting, commands in self._asked:
+            if waiting.done():  # whoever asked went away
+                pass
+            elif replies.cancelled():
+                waiting.cancel()
+            elif error is not None:
+                waiting.set_exception(error)
+            else:
+                waiting.set_result(replies.result()[place : place + len(commands)])
+            place += len(commands)

@@ -50,6 +50,7 @@ class Version(msgspec.Struct, frozen=True):
 
     view: str
     version: int
+    store: str
     state: State
     table_name: str
     folds: dict[str, int]
@@ -81,7 +82,7 @@ class Version(msgspec.Struct, frozen=True):
 
     @property
     def tables(self) -> dict[str, str]:
-        """By view of its group, the table that its rows are in."""
+        """By view of its group, the table in Postgres that its rows are in."""
         live = self.state is State.LIVE
         return {view: view if live else table_of(view, self.version) for view in self.folds}
 
@@ -91,8 +92,8 @@ READ: Final = f"select {FIELDS} from view_versions where ($1::text is null or vi
 LIVE: Final = f"select {FIELDS} from view_versions where state = 'live'"
 ONE: Final = f"select {FIELDS} from view_versions where view = $1 and version = $2"
 INSERT: Final = f"""
-    insert into view_versions (view, version, state, table_name, folds, keeper, started_at, max_events_per_s)
-    values ($1, $2, 'building', $3, $4, 'rebuild', now(), $5) returning {FIELDS}
+    insert into view_versions (view, version, state, table_name, folds, keeper, started_at, max_events_per_s, store)
+    values ($1, $2, 'building', $3, $4, 'rebuild', now(), $5, $6) returning {FIELDS}
 """
 REGISTER: Final = """
     insert into view_versions (view, version, state, table_name, folds, keeper, swapped_at)
@@ -144,7 +145,8 @@ async def add(connection: Connection, group: Group, max_events_per_s: int | None
     """A new version, being built."""
     number = 1 + max([version.version for version in await read(connection, group.name)], default=1)
     folds = msgspec.json.encode(group.folds).decode()
-    row = await connection.fetchrow(INSERT, group.name, number, table_of(group.name, number), folds, max_events_per_s)
+    values = (group.name, number, table_of(group.name, number), folds, max_events_per_s, group.store)
+    row = await connection.fetchrow(INSERT, *values)
     assert row is not None
     return _version(row)
 

@@ -242,8 +242,9 @@ async def test_redis_that_forgot_its_scripts_is_given_them_again(in_redis: Runni
 async def test_redis_moves_no_checkpoint_that_another_worker_moved(in_redis: Running) -> None:
     before = {PLAYBACK: Checkpoint(0, -1)}
     await in_redis.store.begin({PLAYBACK: Checkpoint(5, 4)})
+    _, changes = await in_redis.store.begin_round([PLAYBACK])
     with pytest.raises(StoreEmptied):
-        await in_redis.store.move(before, {PLAYBACK: Checkpoint(3, 2)})
+        await in_redis.store.move(before, {PLAYBACK: Checkpoint(3, 2)}, changes)
     assert await in_redis.store.checkpoints([PLAYBACK]) == {PLAYBACK: Checkpoint(5, 4)}
 
 

@@ -360,6 +360,13 @@ class Settings(ServerAccess):
     postgres_pool_max: int = Field(default=10, ge=1)
     query_timeout_s: float = 5.0
 
+    # Replies of the query API: docs/querying.md
+    reply_compress_min_bytes: int = Field(default=1 * KIB, ge=1, description="smaller ones are sent as they are")
+    reply_compress_thread_bytes: int = Field(default=128 * KIB, ge=KIB, description="from it on: beside the event loop")
+    reply_zstd_level: int = Field(default=3, ge=1, le=19)
+    reply_br_level: int = Field(default=4, ge=0, le=11)
+    reply_gzip_level: int = Field(default=4, ge=1, le=9)
+
     # Subscriptions (source: domain rules, "Subscriptions")
     grace_days: int = Field(default=7, ge=0, description="access after a period's end while its renewal is not paid")
     payment_retry_days: tuple[int, ...] = Field(default=(1, 3, 5), max_length=20, description="after the period's end")

@@ -18,6 +18,7 @@ from infra.http.openapi import document_access, document_refusals, serve_documen
 from infra.http.perimeter import fence
 from infra.http.problems import Problems
 from infra.http.rate_sharing import shared
+from infra.http.representations import Representations
 from infra.http.server import serve
 from infra.personal_data import MasterKey
 from infra.positions import BadPosition
@@ -141,6 +142,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
     app.add_middleware(Gate, routes=app)
     app.add_middleware(PlainRequests, sources=sources, settings=settings)
+    app.add_middleware(Representations, settings=settings)
     limiter = fence(app, settings)
     for routes in ROUTES:
         app.include_router(routes)

@@ -30,6 +30,7 @@ TAKEN: Final = ", ".join(
         "Content-Type",
         "Idempotency-Key",
         "If-Match",
+        "If-None-Match",
         POSITION_HEADER,
         "Playhead-Sent-At",
         CORRELATION_HEADER,

@@ -15,6 +15,7 @@ from commands.identity import routes as identity
 from commands.identity.problems import PROBLEMS as IDENTITY_PROBLEMS
 from commands.openapi import document_ingest
 from commands.operations import routes as operations
+from commands.operations import view_routes
 from commands.operations.problems import PROBLEMS as OPERATIONS_PROBLEMS
 from commands.payments import routes as payments
 from commands.playback import collecting, reporting, watching_routes
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     backfill.install(app, settings)
     app.include_router(catalog.router)
     app.include_router(operations.router)
+    app.include_router(view_routes.router)
     identity.install(app, settings)
     subscription.install(app, settings)
     payments.install(app, settings)

@@ -1,6 +1,22 @@
-"""Events about Playhead's own running: what its projections could not take, and what operators decided about it."""
+"""Events about Playhead's own running: what its projections could not take, what operators decided about it, and what
+they asked of the versions of views.
+"""
+
+from enum import StrEnum
 
 from events.envelope import Event
+
+
+class ViewAction(StrEnum):
+    """What can be asked of a view, as `playhead views` names it."""
+
+    REBUILD = "rebuild"
+    PAUSE = "pause"
+    RESUME = "resume"
+    VERIFY = "verify"
+    SWAP = "swap"
+    ROLLBACK = "rollback"
+    RETIRE = "retire"
 
 
 class RecordDeadLettered(Event, frozen=True):
@@ -59,7 +75,47 @@ class DeadLetterDiscarded(Event, frozen=True):
     reason: str
 
 
+class ViewChangeRequested(Event, frozen=True):
+    """An operator asked for something to be done with a view. `number`: the event's place in the view's stream, by
+    which its end names it. `version`: what it is done with; None for a rebuild, whose result is the first version after
+    `after_version`. `accept`: differences from the live version are what it is for; `force`: swapped in all the same.
+    """
+
+    view: str
+    number: int
+    action: ViewAction
+    version: int | None = None
+    after_version: int = 0
+    max_events_per_s: int | None = None
+    accept: bool = False
+    force: bool = False
+    reason: str | None = None
+
+
+class ViewChangeCompleted(Event, frozen=True):
+    """What was asked was done, or was so already. `request`: its number. `detail`: what it came to."""
+
+    view: str
+    request: int
+    action: ViewAction
+    version: int | None
+    detail: str
+
+
+class ViewChangeFailed(Event, frozen=True):
+    """What was asked could not be done; `detail` says why, and what can be."""
+
+    view: str
+    request: int
+    action: ViewAction
+    detail: str
+
+
 LetterEvent = RecordDeadLettered | DeadLetterApplied
 """What projections say, in the dead-letter topics."""
-OperationsEvent = DeadLetterRetried | DeadLetterDiscarded
-"""What operators decide, in the event log."""
+LetterDecision = DeadLetterRetried | DeadLetterDiscarded
+"""What operators decide about dead letters, in the event log."""
+ViewChangeEvent = ViewChangeRequested | ViewChangeCompleted | ViewChangeFailed
+"""What operators ask of views, and what it came to, in the event log."""
+OperationsEvent = LetterDecision | ViewChangeEvent
+"""Everything of operators in the event log."""

@@ -312,6 +312,11 @@ class Settings(ServerAccess):
     rebuild_fetch_max_bytes: int = Field(default=16 * MIB, ge=KIB, description="of a partition, and of a fetch")
     rebuild_pause_lag_records: int = Field(default=2_000, ge=1, description="further behind, live views come first")
     rebuild_lag_poll_s: float = Field(default=0.2, gt=0, description="how often it is asked how far they are")
+    rebuild_sums_chunk_rows: int = Field(default=1_000, ge=1, description="read at once of what is added up")
+    rebuild_sums_max_rows: int = Field(default=10_000, ge=1, description="of aggregates, held before they are written")
+    rebuild_statement_timeout_s: float = Field(
+        default=600.0, gt=0, description="one that reads or empties a whole view"
+    )
     rebuild_note_interval_s: float = Field(default=0.5, gt=0, description="how often a rebuild says how far it is")
     rebuild_ready_records: int = Field(default=1_000, ge=1, description="as little behind the live one it is ready")
     rebuild_follow_poll_s: float = Field(default=0.02, gt=0, description="how often what follows looks for more")
@@ -319,12 +324,39 @@ class Settings(ServerAccess):
     view_swap_locked_max_s: float = Field(default=2.0, gt=0, le=4, description="how long live writes may wait for it")
     view_swap_lock_timeout_s: float = Field(default=0.25, gt=0, lt=1, description="and reads, for longer ones to end")
     view_hand_back_quiet_s: float = Field(default=15.0, gt=0, description="no worker with the old fold for so long")
+    view_live_kept_s: float = Field(
+        default=0.5, gt=0, description="how long a process uses what it knows of which version of a view is live"
+    )
+    view_drop_step_keys: int = Field(default=1_000, ge=1, description="of Redis, looked at and dropped at a time")
+    view_verify_page_rows: int = Field(default=1_000, ge=1, description="compared at a time, in Redis and Cassandra")
+    view_verify_again_max: int = Field(default=10_000, ge=1, description="rows that differed, compared once more")
+    view_verify_again_tries: int = Field(default=10, ge=1, description="as events come meanwhile")
     view_verify_samples: int = Field(default=20, ge=1, description="rows shown that differ")
     view_verify_timeout_s: float = Field(default=3600.0, gt=0, description="one statement that compares")
+    view_requests_open_max: int = Field(default=20, ge=1, description="asked over HTTP of a view, and not done yet")
+    view_request_max_tries: int = Field(default=50, ge=1, description="what is interrupted more often has failed")
+    rebuilds_poll_interval_s: float = Field(default=0.5, gt=0, description="how often what was asked is looked for")
+    rebuilds_followed_max: int = Field(default=8, ge=1, description="live views that `playhead rebuilds` keeps itself")
 
     # How far projections are: GET /v1/projections
     progress_kept_s: float = Field(default=1.0, ge=0, description="how long one look is shown to who asks")
     progress_read_s: float = Field(default=1.0, gt=0, description="for Kafka to say how old what waits is")
+
+    # Live dashboards: docs/live.md
+    live_interval_s: float = Field(default=5.0, gt=0, description="a sample of each topic that somebody follows")
+    live_samples_kept: int = Field(default=120, ge=2, description="for who comes back: so many intervals")
+    live_behind_max_samples: int = Field(default=6, ge=1, description="of a client that reads slowly; then the newest")
+    live_stall_s: float = Field(default=30.0, gt=0, description="a client that reads nothing for so long is hung up on")
+    live_heartbeat_s: float = Field(default=15.0, gt=0, description="a comment, when there is nothing else to send")
+    live_check_s: float = Field(default=5.0, gt=0, description="how long a stream outlives its token")
+    live_stream_max_s: float = Field(default=3600.0, gt=0, description="then the client is to come back")
+    live_retry_s: float = Field(default=2.0, gt=0, description="after one to two of it a client is to come back")
+    live_linger_s: float = Field(default=60.0, ge=0, description="how long samples are taken after all have left")
+    live_streams_max: int = Field(default=200, ge=1, description="of one process; more: 503")
+    live_streams_caller_max: int = Field(default=10, ge=1, description="of one principal in a process; more: 429")
+    live_quality_minutes: int = Field(default=5, ge=1, description="quality now: of what started in the last minutes")
+    live_titles_shown: int = Field(default=20, ge=1, description="viewers by title: the most watched")
+    live_titles_max: int = Field(default=1_000, ge=1, description="and those that may be asked for by name")
 
     # Continue watching (source: domain rules R4, R5)
     bookmark_min_watched_ms: int = 60_000
@@ -337,7 +369,8 @@ class Settings(ServerAccess):
     page_max_rows: int = Field(default=100, ge=1)
     read_your_writes_wait_s: float = Field(default=2.0, description="how long a query waits for Playhead-Position")
     read_your_writes_poll_s: float = Field(default=0.02, description="how often a waiting query looks again")
-    export_page_rows: int = Field(default=500, ge=1, description="of a person's export, read at a time")
+    export_page_rows: int = Field(default=500, ge=1, description="of an export, read at a time")
+    export_max_rows: int = Field(default=1_000_000, ge=1, description="of a table sent at once; then it says so")
     history_months_per_read: int = Field(default=4, ge=1, description="empty months skipped by one page of history")
     quality_max_intervals: int = Field(default=1_500, ge=1, description="of one request: a day of minutes")
     quality_default_intervals: int = Field(default=60, ge=1)
@@ -353,6 +386,16 @@ class Settings(ServerAccess):
     )
     playable_titles_timeout_s: float = Field(default=0.5, gt=0, description="to read them; then it goes on without")
     playable_titles_retry_s: float = Field(default=2.0, ge=0, description="how long Postgres is left alone after it")
+    playable_next_looked_at: int = Field(
+        default=20, ge=1, description="episodes after one that cannot be played, of which the first that can is offered"
+    )
+    continue_watching_kept_max_bytes: int = Field(
+        default=32 * MIB, ge=0, description="per process: replies, with what they were made of, for who asks again"
+    )
+    refill_checked_s: float = Field(default=0.5, gt=0, description="how often it is asked how full Redis is")
+    refill_witness_s: float = Field(
+        default=10.0, gt=0, description="what Postgres has had for so long, Redis is expected to have"
+    )
     search_candidates: int = Field(default=100, ge=1, description="titles compared for each way to match a query")
     search_timeout_s: float = Field(default=1.0, gt=0, description="one statement of a search; Postgres ends it then")
     redis_pipeline_max_reads: int = Field(default=64, ge=1, description="reads of many requests in one round trip")

@@ -32,12 +32,16 @@ from query_api import (
     read_your_writes,
     staff_actions,
     stores,
+    view_requests,
     view_versions,
 )
 from query_api.audience import hotness, popular, retention, title_audience
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
 from query_api.identity import sessions as signed_in
+from query_api.live import routes as live_routes
+from query_api.live.routes import Live
+from query_api.live.streams import STREAMS_FULL, TOO_MANY_STREAMS, StreamsFull, TooManyStreams
 from query_api.playback import (
     cmcd_gaps,
     continue_watching,
@@ -54,6 +58,7 @@ from query_api.progress import ProgressReader
 from query_api.projections import routes as projections
 from query_api.sources import Sources
 from query_api.subscription import entitlements, invoices, plans, subscription_history, subscriptions, transactions
+from query_api.tables import formats
 
 ROUTES: Final = (
     continue_watching.routes,
@@ -88,11 +93,14 @@ ROUTES: Final = (
     api_keys.routes,
     staff_actions.routes,
     view_versions.routes,
+    view_requests.routes,
+    live_routes.routes,
 )
 
 PROBLEMS: Final[Problems] = {
     **authentication.PROBLEMS,
     **cursors.PROBLEMS,
+    **formats.PROBLEMS,
     BadPosition: dependencies.POSITION_INVALID,
     authorization.NotYourProfile: authorization.NOT_YOUR_PROFILE,
     authorization.SessionNotYours: authorization.SESSION_NOT_YOURS,
@@ -100,11 +108,14 @@ PROBLEMS: Final[Problems] = {
     unknown.TitleUnknown: unknown.TITLE_UNKNOWN,
     quality.TooManyGroups: quality.TOO_MANY_GROUPS,
     dead_letters.DeadLetterUnknown: dead_letters.DEAD_LETTER_UNKNOWN,
+    view_requests.ViewRequestUnknown: view_requests.VIEW_REQUEST_UNKNOWN,
     subscriptions.SubscriptionUnknown: subscriptions.SUBSCRIPTION_UNKNOWN,
     access.NotYourAccount: access.NOT_YOUR_ACCOUNT,
     accounts.AccountUnknown: accounts.ACCOUNT_UNKNOWN,
     read_your_writes.ViewBehind: read_your_writes.VIEW_BEHIND,
     stores.StoreUnavailable: stores.STORE_UNAVAILABLE,
+    TooManyStreams: TOO_MANY_STREAMS,
+    StreamsFull: STREAMS_FULL,
 }
 
 
@@ -114,6 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
     revocations = Revocations(settings)
     sources = Sources.of(settings, cursors.Cursors(tokens.keys.internal_ring.values))
     progress = ProgressReader(sources, settings)
+    live = Live(sources, progress, settings)
     known_keys = ApiKeys(sources.postgres.use, settings)
 
     @asynccontextmanager
@@ -126,6 +138,7 @@ def create_app(settings: Settings) -> FastAPI:
             shared(limiter, settings, lambda: tokens.keys.internal),
         ):
             yield
+        await live.close()
         await progress.close()
         await sources.close()
 
@@ -138,6 +151,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.sources = sources
     app.state.progress = progress
+    app.state.live = live
     app.state.master_key = MasterKey.load(settings)
     app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
     app.add_middleware(Gate, routes=app)

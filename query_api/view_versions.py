@@ -1,5 +1,5 @@
 """The versions of the views in Postgres, for operators: which is live, what is being built beside it, how far it is and
-until when. What changes them is `playhead views`.
+until when. What changes them is `playhead views`, and what is asked of the commands API (view_requests.py).
 """
 
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""What operators command: dead letters that are tried again, or discarded."""
+"""What operators command: dead letters that are tried again, or discarded, and versions of views."""

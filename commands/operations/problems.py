@@ -13,6 +13,13 @@ PROBLEMS: Final[Problems] = {
     r.DeadLetterIsApplied: ProblemKind(409, "dead-letter-applied", "The dead letter was tried again and taken"),
     r.DeadLetterNotRetriable: ProblemKind(409, "dead-letter-not-retriable", "The dead letter cannot be tried again"),
     r.DeadLetterLate: ProblemKind(409, "dead-letter-late", "The dead letter's stream has later events"),
+    r.ViewUnknown: ProblemKind(404, "view-unknown", "There is no such view"),
+    r.ViewVersionUnknown: ProblemKind(404, "view-version-unknown", "The view has no such version"),
+    r.ViewVersionUnfit: ProblemKind(409, "view-version-unfit", "No version of the view is in a state that allows it"),
+    r.ViewVersionUnverified: ProblemKind(
+        409, "view-version-unverified", "The version was not found to be as the live one"
+    ),
+    r.ViewBusy: ProblemKind(409, "view-busy", "Too much is asked of the view and not done yet"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Why a command about a dead letter is refused."""
+"""Why a command of operators is refused."""
 
 from events.refusals import Refusal
 
@@ -21,3 +21,23 @@ class DeadLetterNotRetriable(Refusal):
 
 class DeadLetterLate(Refusal):
     """Its stream has later events, which the views that it would go to fold in order."""
+
+
+class ViewUnknown(Refusal):
+    """No view of this name has versions."""
+
+
+class ViewVersionUnknown(Refusal):
+    """The view has no such version."""
+
+
+class ViewVersionUnfit(Refusal):
+    """No version of the view is in a state that allows it."""
+
+
+class ViewVersionUnverified(Refusal):
+    """Nobody has compared the version with the live one, or it differs and nobody said that it may."""
+
+
+class ViewBusy(Refusal):
+    """As much as may be is asked of the view, and not done yet."""

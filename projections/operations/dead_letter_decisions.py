@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from events.envelope import Event, Recorded
-from events.operations import DeadLetterDiscarded, DeadLetterRetried, OperationsEvent
+from events.operations import DeadLetterDiscarded, DeadLetterRetried, LetterDecision
 from events.registry import members
 from events.topics import OPERATIONS
 from projections.views import KeyedView
@@ -30,7 +30,7 @@ class DeadLetterDecisions(KeyedView[DeadLetterDecision, str]):
     name = "operations_dead_letter_decisions"
     row = DeadLetterDecision
     topics = (OPERATIONS,)
-    events = members(OperationsEvent)
+    events = members(LetterDecision)
 
     def key(self, recorded: Recorded[Event]) -> str:
         """The letter."""

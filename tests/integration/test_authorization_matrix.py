@@ -57,6 +57,9 @@ OWNERSHIP: Final = {
     "invoice_id": STAFF_ONLY,
     "api_key_id": STAFF_ONLY,
     "letter_id": STAFF_ONLY,
+    "view": STAFF_ONLY,
+    "version": STAFF_ONLY,
+    "number": STAFF_ONLY,
     "key": STAFF_ONLY,
     "role": STAFF_ONLY,
 }
@@ -75,6 +78,9 @@ IDS: Final = {
     "profile_id": "matrix-a-profile",
     "season_number": "1",
     "role": "editor",
+    "view": "playback_sessions",
+    "version": "1",
+    "number": "1",
 }
 OFFER: Final = {
     "offer_id": "matrix-offer",

@@ -36,6 +36,7 @@ OF_STAFF = {
     "operations_staff_actions": Scope.AUDIT_READ,
     "dead_letters": Scope.OPERATIONS_READ,
     "operations_dead_letter_decisions": Scope.OPERATIONS_READ,
+    "view_requests": Scope.OPERATIONS_READ,
 }
 """Tables of nobody's own: only for who has the scope."""
 SAMPLES: dict[str, object] = {

@@ -105,7 +105,7 @@ def _settled(held: list[Stamped[R]] | None, newer: Stamped[R]) -> list[Stamped[R
 
 
 def _covers(high: Stamped[R], low: Stamped[R]) -> bool:
-    if high.timestamp_us < low.timestamp_us:
+    if high.timestamp_us <= low.timestamp_us:  # of two writes of one timestamp the store decides, in a slab or not
         return False
     written = zip(msgspec.structs.astuple(high.row), msgspec.structs.astuple(low.row), strict=True)
     return all(over is not None or under is None for over, under in written)

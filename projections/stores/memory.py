@@ -17,7 +17,9 @@ AnyView = KeyedView[Any, Any] | SeriesView[Any] | AggregateView[Any, Any]
 
 
 class MemoryStore:
-    """Rows by view and key. A time series' cells are by column, the highest timestamp staying, as Cassandra has it."""
+    """Rows by view and key. A time series' cells are by column, the highest timestamp staying, and of one timestamp the
+    largest value, as Cassandra has it.
+    """
 
     name = "memory"
     missing: ClassVar[Mapping[str, str]] = {}
@@ -73,14 +75,14 @@ class MemoryStore:
                 del table[key]
 
     async def append(self, view: SeriesView[Any], rows: Sequence[Stamped[Any]]) -> int:
-        """Write cells, each unless it holds a higher timestamp."""
+        """Write cells, each unless it holds a higher timestamp, or a larger value of the same."""
         table = self.rows.setdefault(view.name, {})
         for stamped in rows:
             key = tuple(getattr(stamped.row, field) for field in (*view.bucket, *view.key))
             cells = table[key] = dict(table.get(key, {}))
             for field in view.row.__struct_fields__:
                 value = getattr(stamped.row, field)
-                if value is not None and stamped.timestamp_us >= cells.get(field, (-1, None))[0]:
+                if value is not None and (field not in cells or (stamped.timestamp_us, value) > cells[field]):
                     cells[field] = (stamped.timestamp_us, value)
         return len(rows)
 

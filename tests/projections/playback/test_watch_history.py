@@ -97,3 +97,12 @@ def test_what_was_removed_has_a_row_at_the_place_of_its_session() -> None:
     assert VIEW.bucket + VIEW.key == RemovedFromHistory.bucket + RemovedFromHistory.key
     for name in VIEW.bucket + VIEW.key:
         assert getattr(removed.row, name) == getattr(watched.row, name)
+
+
+async def test_a_report_that_is_sent_again_and_corrected_otherwise_leaves_the_same_in_one_slab_as_in_two() -> None:
+    first = reported(p.Heartbeat, 3)
+    again = reported(p.Heartbeat, 3, time=EVENING + timedelta(seconds=30, milliseconds=80))
+    for order in ([first, again], [again, first]):
+        [row] = (await rows_after(VIEW, order)).values()
+        assert await rows_after(VIEW, order, [1]) == await rows_after(VIEW, order)
+        assert row["last_at"][1] == EVENING + timedelta(seconds=30, milliseconds=80)

@@ -133,7 +133,8 @@ class Evening:
             ends, found = await consumer.end_offsets(places), []
             while any([await consumer.position(place) < ends[place] for place in places]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    events = [REGISTRY.decode(record.value).data for record in records if record.value]
+                    ours = [record.value for record in records if prefix.encode() in (record.value or b"")]
+                    events = [REGISTRY.decode(value).data for value in ours]
                     found += [each.session.session_id for each in events if isinstance(each, PlaybackSessionExpired)]
         finally:
             await consumer.stop()

@@ -253,9 +253,15 @@ async def applied_by_the_views(postgres: Pool, stream_id: str) -> AsyncIterator[
     assert at is not None
     where = "projection = 'postgres' and topic = 'subscription.events' and partition = $1"
     held = await postgres.fetchrow(f"delete from projection_checkpoint where {where} returning *", at["partition"])
-    put = "insert into projection_checkpoint values ($1, $2, $3, $4, $5, $6)"
-    await postgres.execute(put, "postgres", SUBSCRIPTION.name, at["partition"], 0, at["position"], utc_now())
+    await postgres.execute(
+        """insert into projection_checkpoint (projection, topic, partition, next_offset, position, updated_at)
+           values ('postgres', $1, $2, 0, $3, now())""",
+        SUBSCRIPTION.name,
+        at["partition"],
+        at["position"],
+    )
     yield
     await postgres.execute(f"delete from projection_checkpoint where {where}", at["partition"])
     if held is not None:
-        await postgres.execute(put, *held.values())
+        names, places = ", ".join(held.keys()), ", ".join(f"${place}" for place in range(1, len(held) + 1))
+        await postgres.execute(f"insert into projection_checkpoint ({names}) values ({places})", *held.values())

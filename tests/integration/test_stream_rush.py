@@ -30,7 +30,7 @@ ENDING: Final = Ending(reason="replaced", by=TerminatedBy(), at=builders.EVENING
 async def processes(live: Settings) -> AsyncIterator[list[Account]]:
     """As many processes as start streams of one account, each with a connection of its own, in pipelines so short that
     those of all take turns."""
-    settings = live.model_copy(update={"redis_pipeline_max_reads": PIPELINE})
+    settings = live.model_copy(update={"redis_pipeline_max_reads": PIPELINE, "lease_timeout_s": 60.0})
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(opened_account(settings)) for _ in range(PROCESSES)]
 

@@ -3,7 +3,8 @@ gives now is put in, so that the order of events does not matter, and a late one
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeVar
+from operator import add, sub
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -36,6 +37,20 @@ def net_changes(
         for of_key in gave.keys() - gives.keys():
             net[of_key] = plus(view, net.get(of_key), gave[of_key], TAKEN_BACK)
     return net
+
+
+class Sums(Generic[R, S]):
+    """What the rows of an aggregate gain from rows of its source, each given once. `rows`: that, by key."""
+
+    def __init__(self, view: AggregateView[R, S]) -> None:
+        self.view = view
+        self.rows: dict[str, R] = {}
+
+    def put(self, row: S) -> None:
+        """Add what a row gives."""
+        held = self.rows
+        for key, one in _contributions(self.view, row).items():
+            held[key] = plus(self.view, held[key], one) if key in held else one
 
 
 def plus(view: AggregateView[R, S], held: R | None, given: R, sign: int = PUT_IN) -> R:
@@ -79,9 +94,14 @@ def _values(row: msgspec.Struct, names: Iterable[str]) -> Iterable[Any]:
 
 def _sum(held: Any, given: Any, sign: int) -> Any:
     if isinstance(given, tuple):
-        return tuple(a + sign * b for a, b in zip(held, given, strict=True))
+        return tuple(map(add if sign == PUT_IN else sub, held, given))
     return held + sign * given
 
 
 def _largest(held: Any, given: Any) -> Any:
-    return held if held == given else type(held)(map(max, held, given))
+    if held == given:
+        return held
+    if isinstance(given, bytes):  # of one register, nearly always: the others need no look
+        begin, end = len(given) - len(given.lstrip(b"\0")), len(given.rstrip(b"\0"))
+        return held[:begin] + bytes(map(max, held[begin:end], given[begin:end])) + held[end:] if begin < end else held
+    return type(held)(map(max, held, given))

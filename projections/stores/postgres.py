@@ -2,45 +2,26 @@
 once.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 
 from infra.postgres import Connection, Pool, Role, connect_pool
 from infra.settings import Settings
-from projections.aggregating import emptied, grows, is_empty, net_changes, plus
+from projections.aggregating import net_changes
 from projections.errors import RecordRefused, StoreEmptied, StoreUnavailable
 from projections.folding import Keyed
 from projections.slabs import Checkpoint, Partition, Taken
 from projections.store import Checkpoints, Ready
+from projections.stores.postgres_writing import UNAVAILABLE, add_up, save, told_apart
 from projections.stores.tables import Table
 from projections.versions.keeping import Keeping, KeptByProjection
 from projections.views import AggregateView, KeyedView
 
 PostgresView = KeyedView[Any, str] | AggregateView[Any, Any]
-
-_UNAVAILABLE: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,  # the client's own: its connection was lost in between
-    asyncpg.InternalClientError,  # a connection that went away in the middle of an exchange
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement canceled
-    asyncpg.TransactionRollbackError,  # deadlock, serialization
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, while it takes over
-    asyncpg.LockNotAvailableError,
-)
-_REFUSED: Final = (
-    asyncpg.DataError,
-    asyncpg.exceptions._base.DataError,  # the client's: a value that the column's type cannot hold
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,  # a key too long for its index
-)
 
 _READ: Final = """
     select topic, partition, next_offset, position, swaps from projection_checkpoint
@@ -59,19 +40,6 @@ _BEGIN: Final = """
     on conflict (projection, topic, partition) do update
     set next_offset = greatest(held.next_offset, excluded.next_offset), updated_at = now()
 """
-
-
-@contextmanager
-def told_apart(view: str | None = None) -> Iterator[None]:
-    """Turns asyncpg's errors into the engine's. What is neither is a fault of ours, and ends the process."""
-    try:
-        yield
-    except _REFUSED as error:
-        if view is None:
-            raise
-        raise RecordRefused(view, str(error)) from error
-    except _UNAVAILABLE as error:
-        raise StoreUnavailable(repr(error)) from error
 
 
 class PostgresStore:
@@ -135,8 +103,12 @@ class PostgresStore:
         return held
 
     def skips(self, view: PostgresView) -> bool:
-        """Whether somebody else keeps a view."""
+        """Whether a view is not to be written here: see Keeping."""
         return view.name in self._keeping.skipped
+
+    def added_up_of(self, view: PostgresView) -> list[AggregateView[Any, Any]]:
+        """The aggregates of a view that are kept in step with it."""
+        return [one for one in self.aggregates if isinstance(view, one.source) and not self.skips(one)]
 
     def table(self, view: PostgresView) -> Table:
         """The table of a view."""
@@ -155,7 +127,7 @@ class PostgresStore:
             async with self._pool.acquire(timeout=self._settings.query_timeout_s) as connection:
                 try:
                     yield connection  # type: ignore[misc]  # a proxy that the stubs do not take for a connection
-                except (StoreUnavailable, *_UNAVAILABLE):
+                except (StoreUnavailable, *UNAVAILABLE):
                     connection.terminate()  # whatever it was in the middle of, the next round has another
                     raise
 
@@ -165,11 +137,11 @@ class PostgresRound:
 
     def __init__(self, store: PostgresStore, connection: Connection) -> None:
         self._store = store
-        self._connection = connection
+        self.connection = connection
 
     async def checkpoints(self, partitions: Collection[Partition]) -> Checkpoints:
         """Locked until the transaction ends: a worker that lost its partitions waits here, then drops its records."""
-        held = await self._store.lock(self._connection, partitions)
+        held = await self._store.lock(self.connection, partitions)
         if len(held) < len(partitions):
             raise StoreEmptied(sorted(set(partitions) - held.keys()))
         return held
@@ -182,10 +154,10 @@ class PostgresRound:
         table = self._store.table(view)
         keyed = Keyed(view, taken)
         with told_apart(view.name):
-            loaded = await self._connection.fetch(table.select, list(keyed.keys))
+            loaded = await self.connection.fetch(table.select, list(keyed.keys))
         held = {record[0]: table.row_of(record) for record in loaded}
         folded = keyed.fold(held)
-        aggregates = [one for one in self._store.aggregates if isinstance(view, one.source)]
+        aggregates = self._store.added_up_of(view)
         try:
             gains = [(one, net_changes(one, held, folded.rows)) for one in aggregates]
         except Exception as error:  # an aggregate may raise anything; other records must not suffer
@@ -199,56 +171,17 @@ class PostgresRound:
         gains: Sequence[tuple[AggregateView[Any, Any], Mapping[str, msgspec.Struct]]],
     ) -> int:
         """A view's rows, and what is added up of them."""
-        written = await self._save(table, changed)
+        written = await save(self.connection, table, changed)
         for aggregate, net in gains:
             try:
-                written += await self._add_up(aggregate, self._store.table(aggregate), net)
+                written += await add_up(self.connection, aggregate, self._store.table(aggregate), net)
             except RecordRefused as refusal:  # it is the source's record that is set aside: both stay in step
                 raise RecordRefused(table.name, f"{refusal.view}: {refusal.detail}") from refusal
         return written
 
-    async def _add_up(self, view: AggregateView[Any, Any], table: Table, net: Mapping[str, msgspec.Struct]) -> int:
-        """Rows that workers of other partitions add to as well: locked, in the order of their keys, until the end."""
-        if not net:
-            return 0
-        if table.add:
-            return await self._add_in_place(view, table, net)
-        keys = sorted(net)
-        with told_apart(table.name):
-            held = {record[0]: table.row_of(record) for record in await self._connection.fetch(table.lock, keys)}
-            if missing := [net[key] for key in keys if key not in held]:
-                nothing = [emptied(view, one) for one in missing]
-                await self._connection.execute(table.insert_missing, *table.columns_of(nothing))
-                made = [key for key in keys if key not in held]
-                held |= {record[0]: table.row_of(record) for record in await self._connection.fetch(table.lock, made)}
-        rows = {key: plus(view, held[key], net[key]) for key in keys}
-        return await self._save(table, {key: (None if is_empty(view, row) else row, 0) for key, row in rows.items()})
-
-    async def _add_in_place(
-        self, view: AggregateView[Any, Any], table: Table, net: Mapping[str, msgspec.Struct]
-    ) -> int:
-        """The same in one statement, when Postgres can add: nothing is read."""
-        shrunk = [key for key, row in net.items() if not grows(view, row)]
-        with told_apart(table.name):
-            await self._connection.execute(table.add, *table.columns_of([net[key] for key in sorted(net)]))
-            if shrunk:
-                await self._connection.execute(table.delete_empty, shrunk)
-        return len(net)
-
-    async def _save(self, table: Table, changed: Mapping[str, tuple[msgspec.Struct | None, int]]) -> int:
-        """One statement for the rows that are, and seldom one for those that are no more."""
-        rows = [row for row, _ in changed.values() if row is not None]
-        gone = [key for key, (row, _) in changed.items() if row is None]
-        with told_apart(table.name):
-            if rows:
-                await self._connection.execute(table.upsert, *table.columns_of(rows))
-            if gone:
-                await self._connection.execute(table.delete, gone)
-        return len(changed)
-
     async def move(self, before: Checkpoints, after: Checkpoints) -> None:
         """Move the locked checkpoints."""
-        await self._connection.execute(_MOVE, self._store.name, *_columns(after))
+        await self.connection.execute(_MOVE, self._store.name, *_columns(after))
 
 
 async def _read(

@@ -53,6 +53,8 @@ class Table:
         statements = _list_statements(view, name) if isinstance(view, ListView) else _statements(name, self.columns)
         self.select, self.upsert, self.delete = statements
         key = next(iter(self.columns))
+        before, _, of_keys = self.select.partition(" where ")
+        self.scan = before + of_keys.partition("[])")[2]
         self.lock = f'{self.select} order by "{key}" for update'
         self.insert_missing = self.upsert.partition(" on conflict")[0] + " on conflict do nothing"
         self.add, self.delete_empty = _adding(view, name, self.upsert) if self._adds_in_place else ("", "")

@@ -7,7 +7,7 @@ views, whenever they are behind. What it was doing when it was killed, the next 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final, NamedTuple, Self
 
 import asyncpg
@@ -23,8 +23,10 @@ from projections.errors import StoreEmptied, StoreUnavailable
 from projections.letters import Letter
 from projections.retries import Retry
 from projections.slabs import Checkpoint, Partition
-from projections.stores.postgres import PostgresStore, told_apart
-from projections.versions import registry
+from projections.stores.postgres import PostgresStore
+from projections.stores.postgres_writing import told_apart
+from projections.versions import adding_up, registry
+from projections.versions.adding_up import CannotBeAddedUp
 from projections.versions.feed import Feed
 from projections.versions.groups import NOT_FILLED, PROJECTION, AnyView, Group
 from projections.versions.keeping import KeptByRebuild, check_kept
@@ -36,6 +38,7 @@ APPLIED: Final = f"""
 """
 FIRST_PAUSE_S: Final = 0.05
 WAIT_S: Final = 0.1
+ADDING_UP: Final = "adding up"
 LANES: Final = 2
 """Partitions are applied in two transactions side by side: one folds while the other waits for Postgres."""
 
@@ -53,6 +56,10 @@ class Progress(NamedTuple):
 
 
 Show = Callable[[Progress], None]
+
+
+class Interrupted(Exception):
+    """What cannot be left half done is done later, as somebody paused it."""
 
 
 class SetAside:
@@ -137,24 +144,68 @@ class Build:
                 f"{gone[0].topic}/{gone[0].partition} begins at {self._first[gone[0]]} in Kafka: what was before is "
                 "gone from there, and there is no archive yet to read it from; the view cannot be rebuilt"
             )
-        begun = {
-            each: Checkpoint(first, -1 if each.relayed else first - 1)
-            for each, first in self._first.items()
-            if each not in held
-        }
+        begun = {each: at for each, at in self._beginning().items() if each not in held}
         if begun:
             await self._store.begin(begun)
         self._own = {each: at.next_offset for each, at in {**held, **begun}.items()}
         self._feed.seek(self._own)
 
+    def _beginning(self) -> dict[Partition, Checkpoint]:
+        return {each: Checkpoint(first, -1 if each.relayed else first - 1) for each, first in self._first.items()}
+
     async def run(self) -> None:
         """Until it is ready: as near to the live one as settings.rebuild_ready_records."""
-        async for behind in self.steps():
-            if behind <= self._settings.rebuild_ready_records:
+        while True:
+            async for behind in self.steps():
+                if behind <= self._settings.rebuild_ready_records and not self._may_not_add_up:
+                    break
+            await self._look()
+            if self.version.state is State.BUILDING:
+                await self._add_up()
+            elif self.version.state is State.CATCHING_UP:
+                await self._advance(State.READY)
+            else:
                 break
-        await self._advance(State.CATCHING_UP)
-        await self._advance(State.READY)
         await self._note(0, force=True)
+
+    @property
+    def _may_not_add_up(self) -> bool:
+        return self._waits is not None and self.version.state is State.BUILDING
+
+    async def _add_up(self) -> None:
+        """End the state in which aggregates are passed over (adding_up.py); then there is more to catch up with. Only
+        Postgres has aggregates.
+        """
+        if not self.group.aggregates:
+            await self._advance(State.CATCHING_UP)
+            return
+        self._waits = ADDING_UP
+        await self._note(sum(self._own.values()), force=True)
+        self._waits = None
+        of_version = (self._store, self.group, self.version, self._beginning(), self._settings)
+        try:
+            try:
+                await adding_up.add_up(*of_version, self._between_chunks)
+            except CannotBeAddedUp as error:
+                log.warning("rebuild begins anew, adding up as it goes", view=self.group.name, error=str(error))
+                await adding_up.begin_anew(*of_version)
+                await self._place()
+        except Interrupted:
+            return
+        except (StoreUnavailable, StoreEmptied, KafkaError) as error:
+            log.warning("rebuild waits", view=self.group.name, error=str(error))
+            await asyncio.sleep(self._settings.rebuild_lag_poll_s)
+            await self._again()
+
+    async def _between_chunks(self, rows: int) -> None:
+        """Yield while a version is added up, as between its rounds. Nothing is noted: it has the registry's row locked
+        who retires the version, and waits for us.
+        """
+        if rate := self.version.max_events_per_s:
+            await asyncio.sleep(rows / rate)
+        while await self._held_back():
+            if self.version.paused:
+                raise Interrupted
 
     async def steps(self) -> AsyncIterator[int]:
         """Steps for ever; after each, how many records the projection has applied that it has not."""
@@ -287,7 +338,8 @@ class Build:
         async with self._asking() as connection:
             now = await registry.one(connection, self.version.view, self.version.version)
             if to in registry.STEPS[now.state]:
-                await registry.move(connection, now, to)
+                with suppress(VersionRefused):  # somebody else who builds it was quicker
+                    await registry.move(connection, now, to)
             self.version = await registry.one(connection, self.version.view, self.version.version)
 
     @asynccontextmanager

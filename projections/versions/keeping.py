@@ -30,7 +30,7 @@ class Keeping(Protocol):
 
     @property
     def skipped(self) -> frozenset[str]:
-        """Views whose events are passed over."""
+        """Views that are not written: somebody else keeps them, or they are added up later."""
 
     @property
     def tables(self) -> Mapping[str, str]:
@@ -120,9 +120,12 @@ class KeptByProjection:
 
 
 class KeptByRebuild:
-    """The tables of one version, wherever they are at the moment. Raises Superseded where they are not a rebuild's."""
+    """The tables of one version, wherever they are at the moment. Raises Superseded where they are not a rebuild's.
 
-    skipped: frozenset[str] = frozenset()
+    While it is being built its aggregates are passed over: versions/adding_up.py fills them, in a transaction that ends
+    that state and counts as a swap, so that whoever builds it keeps them in step from the next round on.
+    """
+
     missing: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, version: Version) -> None:
@@ -130,6 +133,7 @@ class KeptByRebuild:
         self._seen: dict[Partition, int] = {}
         self.name = projection_of(version.view, version.version)
         self.tables = version.tables
+        self.skipped = _added_up_later(version)
 
     async def open(self, connection: Connection) -> None:
         """Trust nothing that was read before."""
@@ -142,11 +146,16 @@ class KeptByRebuild:
         version = await registry.one(connection, self._version.view, self._version.version)
         check_kept(version)
         self.tables = version.tables
+        self.skipped = _added_up_later(version)
         self._seen.update(swaps)
         return True
 
     async def say(self, connection: Connection) -> None:
         """See Keeping."""
+
+
+def _added_up_later(version: Version) -> frozenset[str]:
+    return frozenset(version.folds.keys() - {version.view} if version.state is State.BUILDING else ())
 
 
 def check_kept(version: Version) -> None:

@@ -20,6 +20,8 @@ from query_api.stores import STORE_UNAVAILABLE
 ID_MAX_CHARS = 128
 ID_PATTERN = r"^[^\x00-\x1f\x7f]+$"  # control characters are in no id, and Postgres takes no null byte
 POSITION_HEADER_MAX_CHARS = 4096
+CURSOR_EXAMPLE: Final = "Vd2sC0ZkqWcBq1n8rV5iYHsiaXNzdWVkX2F0IjoiMjAyNi0wMS0zMVQwOTozMDowMFoifQ"
+POSITION_EXAMPLE: Final = "catalog.events:3:17"
 
 POSITION_INVALID = ProblemKind(400, "position-invalid", "The Playhead-Position header cannot be read")
 
@@ -64,36 +66,55 @@ async def own_profile(caller: Watcher, profile_id: ProfileId) -> str:
     return profile_id
 
 
-async def page_limit(
-    request: Request, limit: Annotated[int | None, Query(ge=1, description="Most rows in the reply")] = None
-) -> int:
-    """How many rows a page has: bounded by settings.page_max_rows."""
-    settings = settings_of(request)
-    if limit is None:
-        return min(settings.page_default_rows, settings.page_max_rows)
-    if limit > settings.page_max_rows:
-        reason = f"Input should be less than or equal to {settings.page_max_rows}"
+async def given_limit(
+    request: Request,
+    limit: Annotated[int | None, Query(ge=1, description="Most rows in the reply", examples=[20])] = None,
+) -> int | None:
+    """How many rows a request wants: bounded by settings.page_max_rows. Raises RequestValidationError."""
+    most = settings_of(request).page_max_rows
+    if limit is not None and limit > most:
+        reason = f"Input should be less than or equal to {most}"
         raise RequestValidationError([{"type": "less_than_equal", "loc": ("query", "limit"), "msg": reason}])
     return limit
 
 
+async def page_limit(request: Request, limit: Annotated[int | None, Depends(given_limit)]) -> int:
+    """How many rows a page has."""
+    return default_limit(settings_of(request)) if limit is None else limit
+
+
+def default_limit(settings: Settings) -> int:
+    """How many rows a page has when a request does not say."""
+    return min(settings.page_default_rows, settings.page_max_rows)
+
+
 @dataclass(frozen=True)
 class AskedPage:
-    """Which page of a listing a request wants: at most `limit` rows, after `cursor` (None: from the beginning)."""
+    """Which page of a listing a request wants: at most `limit` rows, after `cursor` (None: from the beginning).
+    `is_limited`: the request itself said how many.
+    """
 
     limit: int
     cursor: str | None
+    is_limited: bool = False
 
 
 async def asked_page(
-    limit: Annotated[int, Depends(page_limit)],
+    request: Request,
+    limit: Annotated[int | None, Depends(given_limit)],
     cursor: Annotated[
         str | None,
-        Query(max_length=MAX_CHARS, description="next_cursor of the page before; left out for the first page"),
+        Query(
+            max_length=MAX_CHARS,
+            description="next_cursor of the page before; left out for the first page",
+            examples=[CURSOR_EXAMPLE],
+        ),
     ] = None,
 ) -> AskedPage:
     """The page that a request wants."""
-    return AskedPage(limit, cursor)
+    if limit is None:
+        return AskedPage(default_limit(settings_of(request)), cursor)
+    return AskedPage(limit, cursor, is_limited=True)
 
 
 async def positions(

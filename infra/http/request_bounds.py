@@ -250,6 +250,20 @@ def stream_body(scope: Scope, *, max_bytes: int, timeout_s: float) -> bytes:
     return coding
 
 
+def lift_deadline(scope: Scope) -> None:
+    """Let a request take as long as it likes: who answers it bounds that."""
+    if BOUNDS in scope:
+        _, limit = scope[BOUNDS]
+        limit.extend(NEVER)
+
+
+def more_time(scope: Scope, timeout_s: float) -> None:
+    """Let a request take so long, from now: for a reply that is sent piece by piece, each within that time."""
+    if BOUNDS in scope:
+        _, limit = scope[BOUNDS]
+        limit.extend(timeout_s)
+
+
 async def inflated_body(request: Request) -> bytes:
     """A request's body, inflated when it came compressed: for a route that takes that.
 

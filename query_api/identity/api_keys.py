@@ -7,15 +7,16 @@ from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Principal, Scope
-from infra.http.openapi import replies
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, AskedPage, From, Positions
 from query_api.identity import TOPIC
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 API_KEYS: Final = """
     select k.*, s.last_used_at from identity_api_keys as k left join identity_api_key_secrets as s using (api_key_id)
@@ -64,20 +65,36 @@ class AfterApiKey(msgspec.Struct):
 
 Keeper = Annotated[Principal, Depends(Needs(Scope.API_KEYS_WRITE, Scope.OPERATIONS_READ))]
 
+TABLE: Final = Table(ApiKey, name="api-keys")
+
 routes = APIRouter(prefix="/v1/api-keys", tags=["operations"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE))
-async def read_api_keys(caller: Keeper, sources: From, page: Page, positions: Positions) -> ApiKeyPage:
+@routes.get(
+    "",
+    response_model=ApiKeyPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
+)
+async def read_api_keys(
+    caller: Keeper, sources: From, asked: Annotated[AskedPages, Depends(asked_pages(TABLE))], positions: Positions
+) -> Response:
     """Every API key that was issued, revoked ones among them."""
     listing = Listing(sources.cursors, scope_of("api_keys"), AfterApiKey)
-    after = listing.after(page.cursor)
-    place = (after.issued_at, after.api_key_id) if after else (None, None)
+
+    async def read(page: AskedPage) -> ApiKeyPage:
+        after = listing.after(page.cursor)
+        place = (after.issued_at, after.api_key_id) if after else (None, None)
+        async with sources.postgres_as(caller) as connection:
+            rows = await connection.fetch(API_KEYS, *place, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, _after)
+        return ApiKeyPage(items=[_api_key(row) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(caller) as connection:
-        rows = await connection.fetch(API_KEYS, *place, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterApiKey(row["issued_at"], row["api_key_id"]))
-    return ApiKeyPage(items=[_api_key(row) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
+
+
+def _after(row: asyncpg.Record) -> AfterApiKey:
+    return AfterApiKey(row["issued_at"], row["api_key_id"])
 
 
 def _api_key(row: asyncpg.Record) -> ApiKey:

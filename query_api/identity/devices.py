@@ -1,17 +1,18 @@
 """The devices of an account. Postgres table identity_devices; names are opened with the key of its person."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import asyncpg
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from infra.http.openapi import replies
 from query_api.access import EVERY_ACCOUNT_VIEW
 from query_api.dependencies import From, Positions
 from query_api.identity import TOPIC
 from query_api.identity.access import Of, Opener
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 DEVICES: Final = """
     select d.*, k.wrapped from identity_devices as d left join person_key as k on k.person_id = d.account_id
@@ -51,17 +52,21 @@ class Devices(BaseModel):
     items: list[Device]
 
 
+TABLE: Final = Table(Device, name="devices")
+
 routes = APIRouter(prefix="/v1/accounts/{account_id}/devices", tags=["accounts"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE]}, *EVERY_ACCOUNT_VIEW))
-async def read_devices(of: Of, sources: From, positions: Positions) -> Devices:
+@routes.get("", response_model=Devices | Projected, responses=TABLE.replies({"items": [EXAMPLE]}, *EVERY_ACCOUNT_VIEW))
+async def read_devices(
+    of: Of, sources: From, shown: Annotated[Asked, Depends(asked(TABLE))], positions: Positions
+) -> Response:
     """What the account is watched on. A removed device is not there any more."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres_as(of.caller) as connection:
         rows = await connection.fetch(DEVICES, of.account_id)
     opener = of.opener(rows)
-    return Devices(items=[_device(row, opener, of.caller.device_id) for row in rows])
+    return shown.reply(Devices(items=[_device(row, opener, of.caller.device_id) for row in rows]))
 
 
 def _device(row: asyncpg.Record, opener: Opener, current: str | None) -> Device:

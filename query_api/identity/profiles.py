@@ -1,18 +1,19 @@
 """The profiles of an account. Postgres table identity_profiles; names are opened with the key of its person."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from infra.http.openapi import replies
 from query_api.access import EVERY_ACCOUNT_VIEW
 from query_api.dependencies import From, Positions
 from query_api.identity import TOPIC
 from query_api.identity.access import Of, Opener
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 PROFILES: Final = """
     select p.*, k.wrapped from identity_profiles as p left join person_key as k on k.person_id = p.account_id
@@ -70,17 +71,21 @@ class Profiles(BaseModel):
     items: list[Profile]
 
 
+TABLE: Final = Table(Profile, name="profiles")
+
 routes = APIRouter(prefix="/v1/accounts/{account_id}/profiles", tags=["accounts"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE]}, *EVERY_ACCOUNT_VIEW))
-async def read_profiles(of: Of, sources: From, positions: Positions) -> Profiles:
+@routes.get("", response_model=Profiles | Projected, responses=TABLE.replies({"items": [EXAMPLE]}, *EVERY_ACCOUNT_VIEW))
+async def read_profiles(
+    of: Of, sources: From, shown: Annotated[Asked, Depends(asked(TABLE))], positions: Positions
+) -> Response:
     """The people who watch by this account."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres_as(of.caller) as connection:
         rows = await connection.fetch(PROFILES, of.account_id)
     opener = of.opener(rows)
-    return Profiles(items=[_profile(row, opener) for row in rows])
+    return shown.reply(Profiles(items=[_profile(row, opener) for row in rows]))
 
 
 def _profile(row: asyncpg.Record, opener: Opener) -> Profile:

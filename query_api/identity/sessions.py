@@ -7,16 +7,17 @@ from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from query_api.access import EVERY_ACCOUNT_VIEW
-from query_api.dependencies import EVERY_PAGE, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, AskedPage, From, Positions
 from query_api.identity import TOPIC
 from query_api.identity.access import Of, Opener
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 SESSIONS: Final = """
     select s.*, d.name, d.type as device_type, g.rotated_at as last_used_at, g.expires_at, k.wrapped,
@@ -78,27 +79,43 @@ class AfterSession(msgspec.Struct):
     sign_in_id: str
 
 
-Lasting = Annotated[bool, Query(description="Leave out those that are over")]
+Lasting = Annotated[bool, Query(description="Leave out those that are over", examples=[True])]
+
+TABLE: Final = Table(Session, name="sessions")
 
 routes = APIRouter(prefix="/v1/accounts/{account_id}/sessions", tags=["accounts"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=SessionPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE),
+)
 async def read_sessions(
-    of: Of, sources: From, page: Page, positions: Positions, lasting: Lasting = False
-) -> SessionPage:
+    of: Of,
+    sources: From,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
+    positions: Positions,
+    lasting: Lasting = False,
+) -> Response:
     """Where the account is signed in, and where it was."""
     listing = Listing(sources.cursors, scope_of("sessions", of.account_id, lasting), AfterSession)
-    after = listing.after(page.cursor)
-    place = (after.signed_in_at, after.sign_in_id) if after else (None, None)
+
+    async def read(page: AskedPage) -> SessionPage:
+        after = listing.after(page.cursor)
+        place = (after.signed_in_at, after.sign_in_id) if after else (None, None)
+        async with sources.postgres_as(of.caller) as connection:
+            rows = await connection.fetch(SESSIONS, of.account_id, *place, page.limit + 1, utc_now(), lasting)
+        shown, next_cursor = listing.page(rows, page.limit, _after)
+        opener, current = of.opener(rows), of.caller.sign_in_id
+        return SessionPage(items=[_session(row, opener, current) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(of.caller) as connection:
-        rows = await connection.fetch(SESSIONS, of.account_id, *place, page.limit + 1, utc_now(), lasting)
-    shown, next_cursor = listing.page(
-        rows, page.limit, lambda row: AfterSession(row["signed_in_at"], row["sign_in_id"])
-    )
-    opener = of.opener(rows)
-    return SessionPage(items=[_session(row, opener, of.caller.sign_in_id) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
+
+
+def _after(row: asyncpg.Record) -> AfterSession:
+    return AfterSession(row["signed_in_at"], row["sign_in_id"])
 
 
 def _session(row: asyncpg.Record, opener: Opener, current: str | None) -> Session:

@@ -7,18 +7,19 @@ from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.clock import utc_now
 from infra.entitlement import PURCHASE_USABLE, Status
-from infra.http.openapi import replies
-from query_api.dependencies import EVERY_PAGE, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, ID_MAX_CHARS, ID_PATTERN, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 from query_api.subscription.plans import LIMITS_EXAMPLE, Limits
 from query_api.subscription.subscriptions import SUBSCRIPTION, subscription_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 USABLE: Final = f"""
     select purchase_id, title_id, kind, access_from, access_until, start_by, started_at from subscription_purchases
@@ -86,37 +87,47 @@ class AfterPurchase(msgspec.Struct):
     purchase_id: str
 
 
+TABLE: Final = Table(ByPurchase, name="entitlements", rows="titles")
+
 routes = APIRouter(prefix="/v1/accounts/{account_id}/entitlements", tags=["subscriptions"])
 
 
-@routes.get("", responses=replies(EXAMPLE, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=Entitlements | Projected,
+    responses=TABLE.replies(EXAMPLE, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE),
+)
 async def read_entitlements(
     caller: Payer,
     account_id: OwnAccount,
     sources: From,
-    page: Page,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
     positions: Positions,
     title: Annotated[
-        str | None, Query(max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="Only this title")
+        str | None,
+        Query(max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="Only this title", examples=["sintel"]),
     ] = None,
-) -> Entitlements:
+) -> Response:
     """What the account may watch now. Another subscription's overdue never takes away what was bought."""
     listing = Listing(sources.cursors, scope_of("entitlements", account_id, title), AfterPurchase)
-    after = listing.after(page.cursor)
-    now = utc_now()
+
+    async def read(page: AskedPage) -> Entitlements:
+        after, now = listing.after(page.cursor), utc_now()
+        async with sources.postgres_as(caller) as connection:
+            row = await connection.fetchrow(SUBSCRIPTION, account_id)
+            place = after.purchase_id if after else ""
+            rows = await connection.fetch(USABLE, account_id, place, title, now, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, lambda one: AfterPurchase(one["purchase_id"]))
+        return Entitlements(
+            account_id=account_id,
+            at=now,
+            subscription=_by_plan(row, now) if row else None,
+            titles=[ByPurchase.model_validate(dict(one)) for one in shown],
+            next_cursor=next_cursor,
+        )
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(caller) as connection:
-        row = await connection.fetchrow(SUBSCRIPTION, account_id)
-        place = after.purchase_id if after else ""
-        rows = await connection.fetch(USABLE, account_id, place, title, now, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda one: AfterPurchase(one["purchase_id"]))
-    return Entitlements(
-        account_id=account_id,
-        at=now,
-        subscription=_by_plan(row, now) if row else None,
-        titles=[ByPurchase.model_validate(dict(one)) for one in shown],
-        next_cursor=next_cursor,
-    )
+    return await asked.read(read)
 
 
 def _by_plan(row: asyncpg.Record, now: datetime) -> ByPlan:

@@ -1,19 +1,20 @@
 """An account's invoices, newest first. Postgres table subscription_invoices."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from infra.http.openapi import replies
-from query_api.dependencies import EVERY_PAGE, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
 from query_api.subscription.plans import MONEY_EXAMPLE, Money
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 INVOICES: Final = """
     select * from subscription_invoices
@@ -91,22 +92,40 @@ class AfterInvoice(msgspec.Struct):
     invoice_id: str
 
 
+TABLE: Final = Table(Invoice, name="invoices")
+
 routes = APIRouter(prefix="/v1/accounts/{account_id}/invoices", tags=["subscriptions"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=InvoicePage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE),
+)
 async def read_invoices(
-    caller: Payer, account_id: OwnAccount, sources: From, page: Page, positions: Positions
-) -> InvoicePage:
+    caller: Payer,
+    account_id: OwnAccount,
+    sources: From,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
+    positions: Positions,
+) -> Response:
     """What the account owed and owes, for its subscriptions and purchases."""
     listing = Listing(sources.cursors, scope_of("invoices", account_id), AfterInvoice)
-    after = listing.after(page.cursor)
-    place = (after.issued_at, after.invoice_id) if after else (None, None)
+
+    async def read(page: AskedPage) -> InvoicePage:
+        after = listing.after(page.cursor)
+        place = (after.issued_at, after.invoice_id) if after else (None, None)
+        async with sources.postgres_as(caller) as connection:
+            rows = await connection.fetch(INVOICES, account_id, *place, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, _after)
+        return InvoicePage(items=[_invoice(row) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(caller) as connection:
-        rows = await connection.fetch(INVOICES, account_id, *place, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterInvoice(row["issued_at"], row["invoice_id"]))
-    return InvoicePage(items=[_invoice(row) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
+
+
+def _after(row: asyncpg.Record) -> AfterInvoice:
+    return AfterInvoice(row["issued_at"], row["invoice_id"])
 
 
 def _invoice(row: asyncpg.Record) -> Invoice:

@@ -5,15 +5,17 @@ from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Scope
-from infra.http.openapi import replies
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions
+from query_api.caching.declared import Kept, kept
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 PLANS: Final = """
     select * from subscription_plans where (on_sale or $1) and plan_id > $2 order by plan_id limit $3
@@ -91,26 +93,37 @@ class AfterPlan(msgspec.Struct):
     plan_id: str
 
 
+TABLE: Final = Table(Plan, name="plans")
+
 routes = APIRouter(
     prefix="/v1/plans", tags=["subscriptions"], dependencies=[Depends(Needs(Scope.CATALOG_READ, Scope.BILLING_READ))]
 )
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=PlanPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
+)
+@kept(Kept((TOPIC,), shared=True))
 async def read_plans(
     sources: From,
-    page: Page,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
     positions: Positions,
-    retired: Annotated[bool, Query(description="Also plans that are not sold any more")] = False,
-) -> PlanPage:
+    retired: Annotated[bool, Query(description="Also plans that are not sold any more", examples=[True])] = False,
+) -> Response:
     """The plans that can be subscribed to, each in its newest version."""
     listing = Listing(sources.cursors, scope_of("plans", retired), AfterPlan)
-    after = listing.after(page.cursor)
+
+    async def read(page: AskedPage) -> PlanPage:
+        after = listing.after(page.cursor)
+        async with sources.postgres.use() as pool:
+            rows = await pool.fetch(PLANS, retired, after.plan_id if after else "", page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterPlan(row["plan_id"]))
+        return PlanPage(items=[_plan(row) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(PLANS, retired, after.plan_id if after else "", page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterPlan(row["plan_id"]))
-    return PlanPage(items=[_plan(row) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
 
 
 def _plan(row: asyncpg.Record) -> Plan:

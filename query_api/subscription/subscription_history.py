@@ -1,18 +1,19 @@
 """An account's subscription as the events of its stream, newest first. Postgres table subscription_history."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from infra.http.openapi import replies
-from query_api.dependencies import EVERY_PAGE, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 HISTORY: Final = """
     select * from subscription_history where account_id = $1 and ($2::bigint is null or version < $2)
@@ -58,21 +59,35 @@ class AfterEvent(msgspec.Struct):
     version: int
 
 
+TABLE: Final = Table(HistoryEvent, name="subscription-history")
+
 routes = APIRouter(prefix="/v1/accounts/{account_id}/subscription/history", tags=["subscriptions"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=HistoryPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE),
+)
 async def read_history(
-    caller: Payer, account_id: OwnAccount, sources: From, page: Page, positions: Positions
-) -> HistoryPage:
+    caller: Payer,
+    account_id: OwnAccount,
+    sources: From,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
+    positions: Positions,
+) -> Response:
     """Everything that happened to the account's subscriptions, as it was recorded."""
     listing = Listing(sources.cursors, scope_of("subscription_history", account_id), AfterEvent)
-    after = listing.after(page.cursor)
+
+    async def read(page: AskedPage) -> HistoryPage:
+        after = listing.after(page.cursor)
+        async with sources.postgres_as(caller) as connection:
+            rows = await connection.fetch(HISTORY, account_id, after.version if after else None, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterEvent(row["version"]))
+        return HistoryPage(items=[_event(row) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(caller) as connection:
-        rows = await connection.fetch(HISTORY, account_id, after.version if after else None, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterEvent(row["version"]))
-    return HistoryPage(items=[_event(row) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
 
 
 def _event(row: asyncpg.Record) -> HistoryEvent:

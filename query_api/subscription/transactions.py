@@ -1,17 +1,19 @@
 """What the payment provider took, declined and gave back, newest first. Postgres table subscription_transactions."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
+import asyncpg
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from infra.http.openapi import replies
-from query_api.dependencies import EVERY_PAGE, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
 from query_api.subscription import TOPIC
 from query_api.subscription.access import EVERY_ACCOUNT_VIEW, OwnAccount, Payer
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 TRANSACTIONS: Final = """
     select * from subscription_transactions
@@ -63,19 +65,37 @@ class AfterTransaction(msgspec.Struct):
     transaction_id: str
 
 
+TABLE: Final = Table(Transaction, name="transactions")
+
 routes = APIRouter(prefix="/v1/accounts/{account_id}/transactions", tags=["subscriptions"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=TransactionPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_ACCOUNT_VIEW, *EVERY_PAGE),
+)
 async def read_transactions(
-    caller: Payer, account_id: OwnAccount, sources: From, page: Page, positions: Positions
-) -> TransactionPage:
+    caller: Payer,
+    account_id: OwnAccount,
+    sources: From,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
+    positions: Positions,
+) -> Response:
     """The account's charges and refunds."""
     listing = Listing(sources.cursors, scope_of("transactions", account_id), AfterTransaction)
-    after = listing.after(page.cursor)
-    place = (after.at, after.transaction_id) if after else (None, None)
+
+    async def read(page: AskedPage) -> TransactionPage:
+        after = listing.after(page.cursor)
+        place = (after.at, after.transaction_id) if after else (None, None)
+        async with sources.postgres_as(caller) as connection:
+            rows = await connection.fetch(TRANSACTIONS, account_id, *place, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, _after)
+        return TransactionPage(items=[Transaction.model_validate(dict(row)) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(caller) as connection:
-        rows = await connection.fetch(TRANSACTIONS, account_id, *place, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterTransaction(row["at"], row["transaction_id"]))
-    return TransactionPage(items=[Transaction.model_validate(dict(row)) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
+
+
+def _after(row: asyncpg.Record) -> AfterTransaction:
+    return AfterTransaction(row["at"], row["transaction_id"])

@@ -42,9 +42,14 @@ def encoded(live: LiveView) -> bytes:
     return _encode(live)
 
 
+def decoded_one(value: bytes) -> LiveView:
+    """A value of the hash. Raises ValueError where somebody else wrote it."""
+    return _decoder.decode(value)
+
+
 def decoded(fields: Mapping[bytes, bytes]) -> dict[str, LiveView]:
     """By view, from the hash. Raises ValueError where somebody else wrote it."""
-    return {field.decode(): _decoder.decode(value) for field, value in fields.items() if field != CHANGES.encode()}
+    return {field.decode(): decoded_one(value) for field, value in fields.items() if field != CHANGES.encode()}
 
 
 def name_in_redis(view: str, version: int) -> str:

@@ -327,8 +327,7 @@ class Settings(ServerAccess):
     view_live_kept_s: float = Field(
         default=0.5, gt=0, description="how long a process uses what it knows of which version of a view is live"
     )
-    view_drop_step_keys: int = Field(default=1_000, ge=1, description="of Redis, looked at and dropped at a time")
-    view_verify_page_rows: int = Field(default=1_000, ge=1, description="compared at a time, in Redis and Cassandra")
+    view_verify_page_rows: int = Field(default=1_000, ge=1, description="of Redis and Cassandra, read at a time")
     view_verify_again_max: int = Field(default=10_000, ge=1, description="rows that differed, compared once more")
     view_verify_again_tries: int = Field(default=10, ge=1, description="as events come meanwhile")
     view_verify_samples: int = Field(default=20, ge=1, description="rows shown that differ")

@@ -1,7 +1,7 @@
 """What `playhead views` does, and how it shows it: a bar where there is a terminal, plain lines elsewhere."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import asyncpg
@@ -14,13 +14,13 @@ from infra.clock import monotonic_s
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from playhead.console import out, say
-from projections.app import postgres_views
+from projections.app import postgres_views, redis_views
 from projections.errors import ProjectionError
-from projections.versions import changes, registry
-from projections.versions import verify as comparing
+from projections.versions import anywhere, registry
 from projections.versions.build import Build, Progress
-from projections.versions.groups import Group, grouped
+from projections.versions.groups import PROJECTION, Group, grouped
 from projections.versions.registry import State, Version, VersionRefused
+from projections.versions.verify import Compared, report
 from projections.views import AggregateView
 
 REFUSALS: Final = (ProjectionError, KafkaError, OSError, TimeoutError, asyncpg.PostgresError)
@@ -29,23 +29,36 @@ LINE_EVERY_S: Final = 5.0
 
 def rebuildable(settings: Settings) -> list[str]:
     """The views that take events; what is added up of them is rebuilt with them."""
-    return list(grouped(postgres_views(settings)))
+    return list(groups_of(settings))
+
+
+def groups_of(settings: Settings) -> dict[str, Group]:
+    """What is rebuilt together, of every store."""
+    return grouped(postgres_views(settings)) | grouped(redis_views(settings), "redis")
 
 
 def group_of(settings: Settings, view: str) -> Group:
     """What is rebuilt with a view. Raises VersionRefused."""
-    views = postgres_views(settings)
-    groups = grouped(views)
+    groups = groups_of(settings)
     if view in groups:
         return groups[view]
-    for one in views:
+    for one in postgres_views(settings):
         if isinstance(one, AggregateView) and one.name == view:
             raise VersionRefused(f"{view} is added up of {one.source.name}, and rebuilt with it: name that one")
-    raise VersionRefused(f"there is no view {view!r} in Postgres; there are {', '.join(groups)}")
+    raise VersionRefused(f"there is no view {view!r}; there are {', '.join(groups)}")
+
+
+async def mirror(settings: Settings) -> None:
+    """Have the registry say what is live in the stores that say so themselves, and answer."""
+    for group in groups_of(settings).values():
+        if group.store != PROJECTION:
+            with suppress(ProjectionError):
+                await anywhere.mirror(settings, group)
 
 
 async def rows(settings: Settings, view: str | None) -> list[tuple[str, ...]]:
     """The registry, as text; of one view with what is retired."""
+    await mirror(settings)
     pool = await connect_pool(settings, role=Role.QUERY, size=1)
     try:
         versions = await registry.read(pool, view)
@@ -60,13 +73,14 @@ def _row(version: Version) -> tuple[str, ...]:
     says = version.last_error or version.waits or ("paused" if version.paused else "")
     records = f"{version.records_done}/{version.records_total}" if version.records_total else ""
     aside = str(version.records_set_aside or "")
-    return (version.view, str(version.version), version.state, version.keeper, records, aside, eta, verified, says)
+    which = (version.view, version.store, str(version.version), version.state, version.keeper)
+    return (*which, records, aside, eta, verified, says)
 
 
 async def rebuild(settings: Settings, view: str, max_events_per_s: int | None) -> None:
     """Build a version until it is ready."""
     group = group_of(settings, view)
-    version = await changes.begin(settings, group, max_events_per_s)
+    version = await anywhere.begin(settings, group, max_events_per_s)
     with showing() as show:
         async with Build(group, version, settings, show) as build:
             try:
@@ -103,21 +117,21 @@ async def verify(settings: Settings, view: str, number: int | None, *, accept: b
     group = group_of(settings, view)
     version = await _chosen(settings, view, number)
     async with Build(group, version, settings) as build:
-        compared = await comparing.verify(build, settings)
+        compared = await anywhere.verify(build, settings)
     for each in compared:
         _show_compared(each)
     equal = all(each.equal for each in compared)
     if not equal and accept:
         pool = await connect_pool(settings, role=Role.PROJECTIONS, size=1)
         try:
-            accepted = msgspec.json.encode(comparing.report(compared, accepted=True)).decode()
+            accepted = msgspec.json.encode(report(compared, accepted=True)).decode()
             await registry.note(pool, version, verified=accepted)
         finally:
             await pool.close()
     return equal or accept
 
 
-def _show_compared(compared: comparing.Compared) -> None:
+def _show_compared(compared: Compared) -> None:
     what = "the same" if compared.equal else "different"
     say(f"{compared.view}: {compared.live_rows} rows live, {compared.rows} in the version: {what}")
     for one in compared.samples:
@@ -152,11 +166,11 @@ async def rollback(settings: Settings, view: str) -> None:
 
 async def _put_in(settings: Settings, view: str, version: Version) -> None:
     async with Build(group_of(settings, view), version, settings) as build:
-        live = await changes.swap(build, settings)
+        live = await anywhere.swap(build, settings)
         say(f"{view}: version {live.version} is live")
         if live.keeper is registry.Keeper.REBUILD:
             say(f"{view}: kept here until workers run that have its folds {live.folds}, and none that have others")
-            await changes.follow(build, settings, say)
+            await anywhere.follow(build, settings, say)
 
 
 async def follow(settings: Settings, view: str) -> None:
@@ -166,14 +180,14 @@ async def follow(settings: Settings, view: str) -> None:
     version = kept[0] if kept else await _chosen(settings, view, None)
     with showing() as show:
         async with Build(group_of(settings, view), version, settings, show) as build:
-            await changes.follow(build, settings, say)
+            await anywhere.follow(build, settings, say)
 
 
 async def retire(settings: Settings, view: str, number: int | None) -> None:
     """Drop a version."""
     version = await _chosen(settings, view, number)
-    await changes.retire(settings, version)
-    say(f"{view}: version {version.version} is retired, its tables are gone")
+    await anywhere.retire(settings, group_of(settings, view), version)
+    say(f"{view}: version {version.version} is retired, its rows are gone")
 
 
 async def _versions(settings: Settings, view: str) -> list[Version]:

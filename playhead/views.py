@@ -153,7 +153,8 @@ def _paused(view: str, paused: bool) -> None:
 def _status(view: str | None) -> None:
     from playhead.view_versions import rows  # noqa: PLC0415
 
-    table = Table("view", "version", "state", "kept by", "records", "set aside", "ETA", "verified", "says", box=None)
+    which = ("view", "store", "version", "state", "kept by")
+    table = Table(*which, "records", "set aside", "ETA", "verified", "says", box=None)
     for row in _run(rows(settings(), view)):
         table.add_row(*row)
     out.print(table, highlight=False, markup=False)

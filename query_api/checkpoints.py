@@ -1,5 +1,6 @@
 """Where each store keeps how far its projection is: read for read-your-writes."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from infra.postgres import Pool
@@ -39,16 +40,26 @@ def applied_by_cassandra(store: Store[Cql]) -> ReadApplied:
 
 
 def applied_by_redis(store: Store[RedisReads]) -> ReadApplied:
-    """Reads the Redis projection's checkpoint."""
+    """Reads the Redis projection's checkpoint, or that of a rebuild that keeps a live version and is behind it."""
 
     async def read(topic: str) -> Applied:
         async with store.use() as reads:
-            fields = await reads.fields(IN_REDIS)
-        places = ((*field.decode().rpartition(":"), value) for field, value in fields.items())
-        return {
-            int(partition): int(value.partition(b":")[2])
-            for topic_of_place, _, partition, value in places
-            if topic_of_place == topic
-        }
+            return least([_in_redis(fields, topic) for fields in await reads.applied("redis")])
 
     return read
+
+
+def _in_redis(fields: Mapping[bytes, bytes], topic: str) -> Applied:
+    places = ((*field.decode().rpartition(":"), value) for field, value in fields.items())
+    return {
+        int(partition): int(value.partition(b":")[2])
+        for topic_of_place, _, partition, value in places
+        if topic_of_place == topic
+    }
+
+
+def least(applied: Sequence[Applied]) -> Applied:
+    """How far all of some are, the first of which is the projection; a rebuild has only the topics of its view."""
+    return {
+        partition: min(each.get(partition, position) for each in applied) for partition, position in applied[0].items()
+    }

@@ -6,9 +6,10 @@ from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 
-from infra import cassandra, postgres
+from infra import cassandra, live_views, postgres
 from infra import redis as redis_client
 from infra.settings import Settings
+from query_api.live_views import LiveNames
 from query_api.redis_reads import RedisReads
 from query_api.stores import Driver
 
@@ -86,8 +87,10 @@ def cassandra_driver(settings: Settings) -> Driver[Cql]:
 def redis_driver(settings: Settings) -> Driver[RedisReads]:
     """Redis or Valkey; its client connects by itself when it is used."""
 
+    names = LiveNames("redis", live_views.name_in_redis, settings.view_live_kept_s)
+
     async def connect() -> RedisReads:
-        return RedisReads(redis_client.connect(settings), max_reads=settings.redis_pipeline_max_reads)
+        return RedisReads(redis_client.connect(settings), max_reads=settings.redis_pipeline_max_reads, names=names)
 
     return Driver(
         "redis",

@@ -1,18 +1,27 @@
-"""Redis reads of many requests in one round trip: what is asked while one is under way goes together in the next."""
+"""Redis reads of many requests in one round trip: what is asked while one is under way goes together in the next. Keys
+are given as those of a view's first version, and read as those of the live one.
+"""
 
 import asyncio
-from typing import Optional, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Optional, TypeAlias
 
+from infra import live_views
+from infra.clock import monotonic_s
 from infra.redis import Redis
+from query_api.live_views import LiveNames
 
 Command: TypeAlias = tuple[str, str]
+LIVE: Final = ("HGETALL", live_views.IN_REDIS)
 
 
 class RedisReads:
-    """Reads whole hashes. One round trip is under way at a time, with at most `max_reads` reads in it."""
+    """Reads whole hashes. One round trip is under way at a time, with at most `max_reads` reads in it; now and then it
+    asks what is live as well.
+    """
 
-    def __init__(self, client: Redis, *, max_reads: int) -> None:
-        self._client = client
+    def __init__(self, client: Redis, *, max_reads: int, names: LiveNames | None = None) -> None:
+        self._client = _Named(client, names)
         self._max_reads = max_reads
         self._batch: _Batch | None = None
 
@@ -35,13 +44,25 @@ class RedisReads:
         assert isinstance(fields, dict)
         return fields
 
+    async def applied(self, projection: str) -> list[dict[bytes, bytes]]:
+        """The checkpoints of a projection, and those of the rebuilds that keep a live version instead of it, which are
+        looked for after them: what a checkpoint has applied is in the version that is live then, or becomes so with a
+        rebuild. Raises the client's errors.
+        """
+        asked_at_s = monotonic_s()
+        own, live = await self._ask(("HGETALL", live_views.checkpoints_in_redis(projection)), LIVE)
+        assert isinstance(own, dict)
+        self._client.learn(live, asked_at_s)
+        kept = [live_views.checkpoints_in_redis(each) for each in self._client.kept_elsewhere()]
+        return [own, *[await self.fields(key) for key in kept]]
+
     async def ping(self) -> None:
         """A sign of life."""
-        await self._client.ping()
+        await self._client.redis.ping()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._client.redis.aclose()
 
     async def _ask(self, *commands: Command) -> list[object]:
         batch = self._batch
@@ -54,13 +75,56 @@ class RedisReads:
         return replies
 
 
+class _Named:
+    """The client, with keys as the live versions have them."""
+
+    def __init__(self, client: Redis, names: LiveNames | None) -> None:
+        self.redis = client
+        self._names = names
+
+    async def send(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands in one round trip; in a second one if that shows that another version has become live."""
+        names = self._names
+        if names is None or not names.is_due:
+            return await self._send(self._named(commands))
+        asked_at_s = monotonic_s()
+        *replies, live = await self._send([*self._named(commands), LIVE])
+        return await self._send(self._named(commands)) if self.learn(live, asked_at_s) else replies
+
+    def learn(self, live: object, asked_at_s: float) -> bool:
+        """Take the reply to LIVE; whether names have changed. An error changes nothing, and is asked for again."""
+        try:
+            known = live_views.decoded(live) if isinstance(live, dict) else None
+        except ValueError:  # somebody else wrote there
+            known = None
+        return known is not None and self._names is not None and self._names.learn(known, asked_at_s)
+
+    def kept_elsewhere(self) -> list[str]:
+        """The projections of rebuilds that keep live versions."""
+        return [] if self._names is None else self._names.kept_elsewhere()
+
+    def _named(self, commands: Sequence[Command]) -> Sequence[Command]:
+        if self._names is None or not (renamed := self._names.renamed):
+            return commands
+        keys = [(verb, key.partition(":")) for verb, key in commands]
+        return [(verb, f"{renamed.get(view, view)}{colon}{rest}") for verb, (view, colon, rest) in keys]
+
+    async def _send(self, commands: Sequence[Command]) -> list[object]:
+        if len(commands) == 1:
+            return [await self.redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+        pipeline = self.redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return list(await pipeline.execute(raise_on_error=False))
+
+
 class _Batch:
     """Commands that go out together, once the batch before them is answered; when that fails, they fail with it, so
     that a Redis that hangs keeps nobody waiting for longer than two of its timeouts. Each who asks waits for a future
     of their own, so one request that goes away does not take the others along.
     """
 
-    def __init__(self, client: Redis, *, after: Optional["_Batch"]) -> None:
+    def __init__(self, client: _Named, *, after: Optional["_Batch"]) -> None:
         self.size = 0
         self.sent = False
         self._asked: list[tuple[asyncio.Future[list[object]], tuple[Command, ...]]] = []
@@ -76,19 +140,14 @@ class _Batch:
         self.size += len(commands)
         return waiting
 
-    async def _send(self, client: Redis, before: "asyncio.Task[list[object]] | None") -> list[object]:
+    async def _send(self, client: _Named, before: "asyncio.Task[list[object]] | None") -> list[object]:
         try:
             if before is not None:
                 await before
         finally:
             self.sent = True  # nothing joins it any more, failed or not
         commands = [command for _, asked in self._asked for command in asked]
-        if len(commands) == 1:
-            return [await client.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-        pipeline = client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return list(await pipeline.execute(raise_on_error=False))
+        return await client.send(commands)
 
     def _hand_out(self, replies: "asyncio.Task[list[object]]") -> None:
         error = None if replies.cancelled() else replies.exception()

@@ -13,13 +13,15 @@ from typing import Final, NamedTuple, Protocol
 from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 
+from infra import live_views
 from infra.background import beside
 from infra.clock import Clock, monotonic_s, utc_now
 from infra.redis import Redis, connect
 from infra.settings import Settings
 from infra.telemetry import log
 
-KEY: Final = "identity_revoked:{all}"
+VIEW: Final = "identity_revoked"
+KEY: Final = f"{VIEW}:{{all}}"
 CHECKPOINTS: Final = "projection_checkpoint:redis"
 TOPIC: Final = "identity.events"
 SIGN_IN: Final = "sign_in:"
@@ -41,8 +43,9 @@ class Ended(Protocol):
 
 
 class _Seen(NamedTuple):
-    """What tells that the hash has changed: its length, or how far its projection is."""
+    """What tells that the hash has changed: its name, its length, or how far its projection is."""
 
+    key: str
     rows: int
     checkpoints: tuple[bytes | None, ...]
 
@@ -55,6 +58,7 @@ class Revocations:
         self._clock = clock
         self._known: dict[str, int] = {}  # field: when it may go, epoch ms
         self._seen: _Seen | None = None
+        self._key = KEY
         self._logged_at_s = float("-inf")
 
     def has_sign_in(self, sign_in_id: str) -> bool:
@@ -82,7 +86,7 @@ class Revocations:
             async with asyncio.timeout(self._settings.query_timeout_s):
                 seen = await self._look(client)
                 if seen != self._seen:
-                    self._take(await _read(client, seen.rows))
+                    self._take(await _read(client, seen))
                     self._seen = seen
         except (RedisError, OSError, ValueError, IndexError) as error:  # the latter: a hash that somebody else wrote
             FAILED_OPEN.inc()
@@ -96,12 +100,18 @@ class Revocations:
             await self.poll(client)
 
     async def _look(self, client: Redis) -> _Seen:
+        """What is there of the version that is live (ADR 21)."""
         pipeline = client.pipeline(transaction=False)
-        pipeline.hlen(KEY)
+        pipeline.hlen(self._key)
         fields = [f"{TOPIC}:{partition}" for partition in range(self._settings.log_partitions)]
         pipeline.hmget(CHECKPOINTS, fields)
-        rows, checkpoints = await pipeline.execute()
-        return _Seen(rows, tuple(checkpoints))
+        pipeline.hget(live_views.IN_REDIS, VIEW)
+        rows, checkpoints, live = await pipeline.execute()
+        key = KEY if live is None else f"{live_views.name_in_redis(VIEW, live_views.decoded_one(live).version)}:{{all}}"
+        if key != self._key:
+            self._key = key
+            return await self._look(client)
+        return _Seen(key, rows, tuple(checkpoints))
 
     def _take(self, read: dict[str, int]) -> None:
         now_ms = self._clock().timestamp() * 1000
@@ -114,11 +124,11 @@ class Revocations:
         KNOWN.set(len(known))
 
 
-async def _read(client: Redis, rows: int) -> dict[str, int]:
+async def _read(client: Redis, seen: _Seen) -> dict[str, int]:
     """The hash: at once, or when it is long a piece at a time, so that nobody else waits for Redis."""
-    if rows <= SCAN_ROWS:
-        return dict(_parsed(field, value) for field, value in (await client.hgetall(KEY)).items())
-    return dict([_parsed(field, value) async for field, value in client.hscan_iter(KEY, count=SCAN_ROWS)])
+    if seen.rows <= SCAN_ROWS:
+        return dict(_parsed(field, value) for field, value in (await client.hgetall(seen.key)).items())
+    return dict([_parsed(field, value) async for field, value in client.hscan_iter(seen.key, count=SCAN_ROWS)])
 
 
 def _parsed(field: bytes | str, value: bytes | str) -> tuple[str, int]:

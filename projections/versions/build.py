@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -28,8 +28,9 @@ from projections.stores.postgres_writing import told_apart
 from projections.versions import adding_up, registry
 from projections.versions.adding_up import CannotBeAddedUp
 from projections.versions.feed import Feed
-from projections.versions.groups import NOT_FILLED, PROJECTION, AnyView, Group
-from projections.versions.keeping import KeptByRebuild, check_kept
+from projections.versions.folded_into import projection_of_store, store_of
+from projections.versions.groups import NOT_FILLED, PROJECTION, Group
+from projections.versions.keeping import check_kept
 from projections.versions.registry import State, Version, VersionRefused
 
 APPLIED: Final = f"""
@@ -91,8 +92,9 @@ class Build:
         self._show = show
         self._opened = AsyncExitStack()
         self._letters = SetAside()
-        self._store = PostgresStore(settings, group.views, KeptByRebuild(version))
-        self._engines = [Engine[AnyView](self._store, group.views, self._letters) for _ in range(LANES)]
+        self._store = store_of(settings, group, version)
+        self._projection = projection_of_store(settings, group.store)
+        self._engines = [Engine[Any](self._store, group.views, self._letters) for _ in range(LANES)]
         self._own: dict[Partition, int] = {}
         self._first: dict[Partition, int] = {}
         self._noted_at_s = self._asked_at_s = float("-inf")
@@ -105,6 +107,8 @@ class Build:
             self._pool: Pool = await connect_pool(self._settings, role=Role.PROJECTIONS, size=2)
             self._opened.push_async_callback(self._pool.close)
             self._opened.push_async_callback(self._store.close)
+            if self._projection is not None:
+                self._opened.push_async_callback(self._projection.close)
             self._feed = await self._opened.enter_async_context(Feed(self._settings, self.group.topics))
             self._ends = await self._opened.enter_async_context(Ends(self._settings))
             await self._place()
@@ -134,6 +138,8 @@ class Build:
     async def _place(self) -> None:
         """Begin, or go on, where the version's checkpoints say. Raises VersionRefused where Kafka has no beginning."""
         await self._store.open()
+        if self._projection is not None:
+            await self._projection.open()
         await self._look()
         held = await self._store.checkpoints(self.partitions)
         bounds = await self._feed.bounds()
@@ -182,6 +188,7 @@ class Build:
         self._waits = ADDING_UP
         await self._note(sum(self._own.values()), force=True)
         self._waits = None
+        assert isinstance(self._store, PostgresStore)
         of_version = (self._store, self.group, self.version, self._beginning(), self._settings)
         try:
             try:
@@ -235,10 +242,16 @@ class Build:
 
     async def limits(self) -> dict[Partition, int]:
         """How far the projection is, which is as far as a version may go."""
+        applied = await self._applied()
+        return {each: max(applied.get(each, 0), self._first[each]) for each in self.partitions}
+
+    async def _applied(self) -> dict[Partition, int]:
+        if self._projection is not None:
+            held = await self._projection.checkpoints(self.partitions)
+            return {partition: at.next_offset for partition, at in held.items()}
         async with self._asking() as connection:
             rows = await connection.fetch(APPLIED, self.group.topics)
-        applied = {Partition(row["topic"], row["partition"]): int(row["next_offset"]) for row in rows}
-        return {each: max(applied.get(each, 0), self._first[each]) for each in self.partitions}
+        return {Partition(row["topic"], row["partition"]): int(row["next_offset"]) for row in rows}
 
     async def reach(self, limits: dict[Partition, int], within_s: float) -> bool:
         """Apply all that is before these offsets, now; whether that was done in time."""

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 import asyncpg
 import msgspec
 
+from infra import live_views
+from infra.live_views import LiveView
 from infra.postgres import Connection
 from projections.errors import ProjectionError
 from projections.versions.groups import AnyView, Group, grouped, table_of
@@ -99,6 +101,12 @@ REGISTER: Final = """
     insert into view_versions (view, version, state, table_name, folds, keeper, swapped_at)
     values ($1, 1, 'live', $1, $2, 'projection', now()) on conflict do nothing
 """
+MIRROR: Final = """
+    insert into view_versions as held (view, version, store, state, table_name, folds, keeper, swapped_at)
+    values ($1, $2, $3, 'live', $1, $4, $5, now())
+    on conflict (view, version) do update set state = 'live', keeper = excluded.keeper, folds = excluded.folds,
+        swapped_at = case when held.state = 'live' then held.swapped_at else now() end
+"""
 MOVE: Final = """
     update view_versions set state = $3,
         ready_at = case when $3 = 'ready' and ready_at is null then now() else ready_at end,
@@ -180,6 +188,13 @@ async def register(connection: Connection, views: Sequence[AnyView]) -> None:
             filled = await connection.fetchval(f"select exists (select from {name})")
             folds = dict.fromkeys(group.folds, 1) if filled else group.folds
             await connection.execute(REGISTER, name, msgspec.json.encode(folds).decode())
+
+
+async def mirror(connection: Connection, store: str, view: str, live: LiveView) -> None:
+    """Have the registry say which version is live, as its store does; there is no other that is."""
+    keeper = Keeper.PROJECTION if live.keeper is live_views.Keeper.PROJECTION else Keeper.REBUILD
+    folds = msgspec.json.encode({view: live.fold}).decode()
+    await connection.execute(MIRROR, view, live.version, store, folds, keeper.value)
 
 
 def agree(held: Mapping[str, int], ours: Mapping[str, int]) -> bool:

@@ -2,10 +2,10 @@
 Pure.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias
+from math import inf
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
@@ -35,8 +35,7 @@ class TitleFacts(NamedTuple):
     windows: tuple[Window, ...]
 
 
-@dataclass(frozen=True)
-class Viewer:
+class Viewer(NamedTuple):
     """Who asks, and where they are; None: nobody can tell."""
 
     account_id: str
@@ -52,14 +51,22 @@ class Holding(msgspec.Struct):
 
 
 _holdings = msgspec.json.Decoder(Holding)
+MOMENTS: Final = {
+    each: tuple(name for name, kind in get_type_hints(each).items() if datetime in get_args(kind))
+    for each in (Moments, PurchaseMoments)
+}
+"""The fields that tell when something begins or ends."""
 
 
 class Holdings:
-    """What an account holds at a time, of values that are each "<offset>:<updated_ms>:<row>"."""
+    """What an account holds at a time, of values that are each "<offset>:<updated_ms>:<row>". `until_s`: until when it
+    is no other, or sooner: the next of all the moments that are told of it.
+    """
 
     def __init__(self, values: Iterable[bytes], now: datetime) -> None:
         held = [_holdings.decode(value.split(b":", 2)[2]) for value in values]
         self.now_s = now.timestamp()
+        self.until_s = min((at.timestamp() for one in held for at in _moments(one, now) if at > now), default=inf)
         self.has_plan = any(one.subscription and standing_at(one.subscription, now).access for one in held)
         owned = [(one.purchase.title_id, one.purchase.usable_at(now)) for one in held if one.purchase]
         self._purchases = {title_id: usable for title_id, usable in owned if usable is not None}
@@ -71,6 +78,28 @@ class Holdings:
         owned = self._purchases.get(title_id) or self._purchases.get(facts.series_id or title_id)
         given = entitlement_by(licences, has_plan=self.has_plan, purchase=owned, subscription_required=required)
         return given is not None
+
+
+def _moments(held: Holding, now: datetime) -> Iterator[datetime]:
+    """When something may begin or end; of a subscription whose pause is over, also when it does since."""
+    told: list[Moments | PurchaseMoments] = [one for one in (held.subscription, held.purchase) if one is not None]
+    if held.subscription is not None and held.subscription.status == "paused":
+        told.append(standing_at(held.subscription, now).moments)
+    for one in told:
+        for name in MOMENTS[type(one)]:
+            at: datetime | None = getattr(one, name)
+            if at is not None:
+                yield at
+
+
+def changes_at_s(facts: TitleFacts, now_s: float) -> float:
+    """When the next window of a title opens or closes."""
+    soonest_s = inf
+    for window in facts.windows:
+        at_s = window.opens_s if now_s < window.opens_s else window.closes_s
+        if now_s < at_s < soonest_s:
+            soonest_s = at_s
+    return soonest_s
 
 
 def unplayable(
@@ -85,7 +114,7 @@ def unplayable(
         return "above_maturity_limit"
     if facts is None or viewer.territory is None:
         return None
-    licences = frozenset(w.licence for w in facts.windows if w.opens_s <= holdings.now_s < w.closes_s)
+    licences = frozenset([w.licence for w in facts.windows if w.opens_s <= holdings.now_s < w.closes_s])
     if not licences:
         return "not_available"
     return None if holdings.entitle(title_id, facts, licences, required=subscription_required) else "not_entitled"

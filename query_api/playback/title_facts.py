@@ -26,19 +26,31 @@ FACTS: Final = """
     where t.title_id = any($1)
     group by t.title_id
 """
+FOLLOWING: Final = """
+    select t.title_id, array(
+        select next.title_id from catalog_titles as next
+        where next.series_id = t.series_id and next.kind = 'episode' and next.status = 'published'
+          and (next.season_number, next.episode_number) > (t.season_number, t.episode_number)
+        order by next.season_number, next.episode_number limit $2
+    ) as following
+    from catalog_titles as t where t.title_id = any($1)
+"""
 NOWHERE: Final = ""
 
 
 class TitlesKept:
     """The facts, by territory and title; of one that the catalog has not, None. Whether its views moved is asked at
-    most once in settings.playable_titles_checked_s, by one for all who ask meanwhile; if so, all is read anew.
+    most once in settings.playable_titles_checked_s, by one for all who ask meanwhile; if so, all is read anew, and
+    `version` is another.
     """
 
     def __init__(self, store: Store[Pool], settings: Settings, *, clock: Callable[[], float] = monotonic_s) -> None:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self.version = 0
         self._kept: dict[tuple[str, str], TitleFacts | None] = {}
+        self._following: dict[str, tuple[str, ...]] = {}
         self._moved: str | None = None
         self._checked_at_s = float("-inf")
         self._failed_at_s = float("-inf")
@@ -46,14 +58,29 @@ class TitlesKept:
 
     async def of(self, title_ids: Collection[str], territory: str | None) -> Mapping[str, TitleFacts | None]:
         """The facts of titles. What is left out nobody can tell now, since Postgres does not answer."""
-        if self._clock() - self._checked_at_s >= self._settings.playable_titles_checked_s:
-            await self._check()
+        await self.look()
         where = territory or NOWHERE
         known = {title_id: self._kept[where, title_id] for title_id in title_ids if (where, title_id) in self._kept}
         unknown = [title_id for title_id in title_ids if title_id not in known]
         if unknown:
             await self._guarded(lambda pool: self._read(pool, unknown, where, known))
         return known
+
+    async def following(self, title_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """The episodes of the same series that come after each of some, in order: the next of them, as many as
+        settings.playable_next_looked_at says. What is left out nobody can tell now.
+        """
+        await self.look()
+        known = {title_id: self._following[title_id] for title_id in title_ids if title_id in self._following}
+        unknown = [title_id for title_id in title_ids if title_id not in known]
+        if unknown:
+            await self._guarded(lambda pool: self._read_following(pool, unknown, known))
+        return known
+
+    async def look(self) -> None:
+        """See whether the views moved, unless that was seen a moment ago."""
+        if self._clock() - self._checked_at_s >= self._settings.playable_titles_checked_s:
+            await self._check()
 
     def forget(self) -> None:
         """Ask at the next read whether the views moved: they are known to have."""
@@ -68,7 +95,8 @@ class TitlesKept:
         began_s = self._clock()
         moved = await pool.fetchval(MOVED, TOPIC)
         if moved != self._moved:
-            self._kept = {}
+            self._kept, self._following = {}, {}
+            self.version += 1
         self._moved, self._checked_at_s = moved, began_s
 
     async def _read(self, pool: Pool, title_ids: list[str], where: str, into: dict[str, TitleFacts | None]) -> None:
@@ -78,6 +106,15 @@ class TitlesKept:
             kept.clear()
         for title_id in title_ids:
             into[title_id] = kept[where, title_id] = found.get(title_id)
+
+    async def _read_following(self, pool: Pool, title_ids: list[str], into: dict[str, tuple[str, ...]]) -> None:
+        kept = self._following
+        rows = await pool.fetch(FOLLOWING, title_ids, self._settings.playable_next_looked_at)
+        found = {row["title_id"]: tuple(row["following"]) for row in rows}
+        if len(kept) + len(title_ids) > self._settings.playable_titles_kept:
+            kept.clear()
+        for title_id in title_ids:
+            into[title_id] = kept[title_id] = found.get(title_id, ())
 
     async def _guarded(self, read: Callable[[Pool], Awaitable[None]]) -> None:
         """Run a read, if Postgres answers; when it does not, leave it alone for a while."""

@@ -32,7 +32,7 @@ from query_api.dependencies import (
 from query_api.drivers import Cql
 from query_api.paging import Listing, scope_of
 from query_api.playback import TOPIC
-from query_api.playback.continue_watching import progress_of
+from query_api.playback.continue_watching_rows import progress_of
 from query_api.sources import Sources
 from query_api.times import as_utc
 

@@ -42,7 +42,7 @@ class WithdrawnTitles:
         """The ids of titles and series, if they were read a moment ago."""
         return self._known if self._clock() - self._read_at_s < self._kept_s else None
 
-    async def read(self) -> frozenset[str]:
+    async def now(self) -> frozenset[str]:
         """The ids, read now, by one for all who ask meanwhile. Raises what the store's client raises, and
         StoreUnavailable.
         """
@@ -58,7 +58,9 @@ class WithdrawnTitles:
     async def _read(self) -> frozenset[str]:
         began_s = self._clock()
         fields = await self._store.connected().fields(KEY)
-        self._known = frozenset(title_id.decode() for title_id, value in fields.items() if _is_withdrawn(value))
+        known = frozenset(title_id.decode() for title_id, value in fields.items() if _is_withdrawn(value))
+        if known != self._known:  # as long as they are the same, the set is the same one: to compare it costs nothing
+            self._known = known
         self._read_at_s = began_s
         return self._known
 

@@ -1,12 +1,15 @@
 """What of a profile's rows may be played, as a start would decide it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from query_api.playback.playable import Holdings, TitleFacts, Unplayable, Viewer, Window, unplayable
+from infra.entitlement import Status
+from query_api.playback.playable import Holdings, TitleFacts, Unplayable, Viewer, Window, changes_at_s, unplayable
 
 NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -31,6 +34,10 @@ def subscription(status: str = "active", **moments: Any) -> bytes:
 def purchase(title_id: str = "heat", kind: str = "purchase", **changes: Any) -> bytes:
     bought = {"purchase_id": "p-1", "title_id": title_id, "kind": kind, "status": "granted", "access_from": NOW - DAY}
     return value(purchase={**bought, **changes})
+
+
+def at(moment: datetime) -> float:
+    return moment.timestamp()
 
 
 def why(title: TitleFacts | None, *held: bytes, viewer: Viewer = VIEWER, required: bool = True) -> Unplayable | None:
@@ -99,3 +106,42 @@ def test_of_what_nobody_can_tell_everybody_is_offered_all_but_a_profile_with_a_l
 
 def test_what_is_not_published_is_not_played() -> None:
     assert why(facts("avod", is_published=False)) == "not_published"
+
+
+MOMENTS = st.none() | st.integers(-5, 5).map(lambda days: NOW + days * DAY)
+SUBSCRIPTIONS = st.builds(
+    subscription,
+    st.sampled_from(get_args(Status)),
+    **dict.fromkeys(("pending_until", "paid_through", "grace_until", "expires_at", "ends_at"), MOMENTS),
+    **dict.fromkeys(("paused_at", "resumes_at"), MOMENTS),
+)
+PURCHASES = st.builds(
+    purchase,
+    kind=st.sampled_from(["purchase", "rental"]),
+    **dict.fromkeys(("access_from", "start_by", "started_at", "access_until"), MOMENTS),
+)
+WINDOWS = st.lists(
+    st.tuples(st.sampled_from(["svod", "tvod", "avod"]), st.integers(-5, 4), st.integers(1, 5)), max_size=3
+)
+
+
+@given(SUBSCRIPTIONS, st.lists(PURCHASES, max_size=3), WINDOWS, st.integers(0, 20))
+def test_what_may_be_played_is_the_same_until_the_next_moment_that_is_told(
+    held: bytes, bought: list[bytes], opened: list[tuple[str, int, int]], hours: int
+) -> None:
+    windows = [Window(of, at(NOW + day * DAY), at(NOW + (day + days) * DAY)) for of, day, days in opened]
+    title = facts()._replace(windows=tuple(windows))
+    now, values = NOW + hours * timedelta(hours=1), [held, *bought]
+    holdings = Holdings(values, now)
+    until_s = min(holdings.until_s, changes_at_s(title, holdings.now_s))
+    for later in (now + quarters * DAY / 4 for quarters in range(40)):
+        if at(later) < until_s:
+            then = unplayable("heat", title, VIEWER, Holdings(values, later), subscription_required=True)
+            assert then == unplayable("heat", title, VIEWER, holdings, subscription_required=True)
+
+
+def test_the_next_moment_is_told() -> None:
+    assert Holdings([subscription(grace_until=NOW + 8 * DAY)], NOW).until_s == at(NOW + DAY)
+    paused = subscription("paused", paused_at=NOW - 3 * DAY, resumes_at=NOW - DAY, paid_through=NOW - DAY)
+    assert Holdings([paused], NOW).until_s == at(NOW + DAY)  # a pause of two days moved it
+    assert Holdings([], NOW).until_s == float("inf")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.settings import Settings
-from query_api.playback.title_facts import MOVED, TitlesKept
+from query_api.playback.title_facts import FOLLOWING, MOVED, TitlesKept
 from query_api.stores import Driver, Store
 
 
@@ -27,9 +27,11 @@ class Catalog:
         self.looked += 1
         return str(self.moved)
 
-    async def fetch(self, _: str, title_ids: list[str], territory: str) -> list[dict[str, Any]]:
+    async def fetch(self, statement: str, title_ids: list[str], territory: str) -> list[dict[str, Any]]:
         self._answer()
         self.read.append(title_ids)
+        if statement == FOLLOWING:
+            return [{"title_id": one, "following": [f"after {one}"]} for one in title_ids if one in self.names]
         none = dict.fromkeys(("season_number", "episode_number", "series_id", "minimum_age"))
         windows = {"licences": [territory], "open_s": [0.0], "close_s": [1.0]}
         return [
@@ -91,3 +93,27 @@ async def test_while_postgres_is_away_what_is_known_goes_on_to_count() -> None:
     assert await names(kept, "heat", "ran") == {"heat": "Heat"}  # left alone for a while
     catalog.now_s = 20.0
     assert await names(kept, "heat", "ran") == {"heat": "Heat", "ran": "Ran"}
+
+
+async def test_what_follows_an_episode_is_read_once_until_the_views_moved() -> None:
+    catalog = Catalog()
+    kept = await kept_of(catalog)
+    for _ in range(2):
+        assert await kept.following({"heat", "gone"}) == {"heat": ("after heat",), "gone": ()}
+    assert len(catalog.read) == 1
+    catalog.moved, catalog.now_s = 2, 10.0
+    await kept.following({"heat"})
+    assert len(catalog.read) == 2
+
+
+async def test_what_is_kept_has_another_version_when_the_views_moved() -> None:
+    catalog = Catalog()
+    kept = await kept_of(catalog)
+    await names(kept, "heat")
+    version = kept.version
+    catalog.now_s = 10.0
+    await kept.look()
+    assert kept.version == version
+    catalog.moved, catalog.now_s = 2, 20.0
+    await kept.look()
+    assert kept.version != version

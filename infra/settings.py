@@ -408,6 +408,17 @@ class Settings(ServerAccess):
     reply_zstd_level: int = Field(default=3, ge=1, le=19)
     reply_br_level: int = Field(default=4, ge=0, le=11)
     reply_gzip_level: int = Field(default=4, ge=1, le=9)
+    reply_cache: bool = Field(default=True, description="keep replies while the views that they are read from stand")
+    reply_cache_max_bytes: int = Field(default=32 * MIB, ge=KIB, description="of all that a process keeps")
+    reply_cache_max_replies: int = Field(default=5_000, ge=1)
+    reply_cache_reply_max_bytes: int = Field(default=1 * MIB, ge=KIB, description="a larger one is not kept")
+    reply_cache_key_max_bytes: int = Field(default=2 * KIB, ge=1, description="query and headers that decide a reply")
+    reply_cache_position_age_s: float = Field(
+        default=0.02, ge=0, description="how often it is asked whether views moved: so much older may a reply be"
+    )
+    reply_cache_turns_interval_s: float = Field(
+        default=1.0, ge=0, description="how often it is asked at most when a window of the catalog opens next"
+    )
 
     # Subscriptions (source: domain rules, "Subscriptions")
     grace_days: int = Field(default=7, ge=0, description="access after a period's end while its renewal is not paid")

@@ -36,6 +36,8 @@ from query_api import (
     view_versions,
 )
 from query_api.audience import hotness, popular, retention, title_audience
+from query_api.caching.reply_cache import ReplyCache
+from query_api.caching.turns import Turns
 from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
 from query_api.identity import sessions as signed_in
@@ -156,6 +158,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
     app.add_middleware(Gate, routes=app)
     app.add_middleware(PlainRequests, sources=sources, settings=settings)
+    app.add_middleware(
+        ReplyCache,
+        routes=app,
+        places=sources.postgres_places,
+        turns=Turns(sources.postgres, settings),
+        settings=settings,
+    )
     app.add_middleware(Representations, settings=settings)
     limiter = fence(app, settings)
     for routes in ROUTES:

@@ -11,6 +11,7 @@ from infra.cursors import Cursors
 from infra.http.territory import Territories
 from infra.postgres import Connection, Pool
 from infra.settings import Settings
+from query_api.caching.places import Places
 from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis
 from query_api.drivers import Cql, cassandra_driver, postgres_driver, redis_driver
 from query_api.playback.title_facts import TitlesKept
@@ -29,6 +30,7 @@ class Sources:
 
     postgres: Store[Pool]
     postgres_checkpoint: Checkpoint
+    postgres_places: Places
     cassandra: Store[Cql]
     cassandra_checkpoint: Checkpoint
     redis: Store[RedisReads]
@@ -50,6 +52,7 @@ class Sources:
         return cls(
             postgres=in_postgres,
             postgres_checkpoint=Checkpoint(in_postgres.name, applied_by_postgres(in_postgres), settings),
+            postgres_places=Places(in_postgres, settings),
             cassandra=in_cassandra,
             cassandra_checkpoint=Checkpoint(in_cassandra.name, applied_by_cassandra(in_cassandra), settings),
             redis=in_redis,

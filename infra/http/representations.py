@@ -25,22 +25,25 @@ COMPRESSED: Final = frozenset(
 """The types of replies that are tagged and compressed."""
 OF_BODY: Final = frozenset({b"content-type", b"content-language"})
 """What a 304 does not repeat: the client has it with the body."""
-UNSAID: Final = (b"cache-control", b"private, no-cache")
-"""Of a tagged reply whose route says nothing else: only the client itself keeps it, and asks each time whether it is
-still right.
-"""
+KEEPING: Final = "playhead.keeping"
+"""Where it keeps the Cache-Control of its reply, when that is tagged, and the route says nothing else."""
+PRIVATE: Final = b"private, no-cache"
+"""Only the client itself keeps the reply, and asks each time whether it is still right."""
 VARY: Final = (b"vary", b"Accept-Encoding")
 
 
 class Whole:
-    """A reply as it was made: its headers without Content-Length, and its body. Kept, it is compressed once."""
+    """A reply as it was made: its headers without Content-Length, and its body. Kept, it is compressed once.
+    `is_grown`: it has been compressed since somebody looked how large it is.
+    """
 
-    __slots__ = ("_encoded", "body", "headers", "tag")
+    __slots__ = ("_encoded", "body", "headers", "is_grown", "tag")
 
     def __init__(self, headers: RawHeaders, body: bytes) -> None:
         self.headers = headers
         self.body = body
         self.tag = tag_of(body)
+        self.is_grown = False
         self._encoded: dict[bytes, bytes] = {}
 
     @property
@@ -55,6 +58,7 @@ class Whole:
             whole, body = coding.whole, self.body
             found = await asyncio.to_thread(whole, body) if len(body) >= thread_bytes else whole(body)
             self._encoded[name] = found
+            self.is_grown = True
         return found
 
 
@@ -107,7 +111,7 @@ class _Reply:
             if message.get("more_body"):
                 await self._send_first(start, message)
             else:
-                whole = self._scope.get(KEY) or Whole(_without_length(start["headers"]), message.get("body", b""))
+                whole = self._scope.get(KEY) or Whole(without_length(start["headers"]), message.get("body", b""))
                 await self._send_whole(whole)
 
     async def _send_whole(self, whole: Whole) -> None:
@@ -118,7 +122,9 @@ class _Reply:
         else:
             headers = [*headers, VARY]
         tag = whole.tag if coding is None else tag_in(coding, whole.tag)
-        headers = [*_tagged(headers), (b"etag", tag)]
+        headers = [*headers, (b"etag", tag)]
+        if not any(name == b"cache-control" for name, _ in headers):
+            headers.append((b"cache-control", self._scope.get(KEEPING, PRIVATE)))
         if unless is not None and names(unless, tag):
             return await self._send_all(304, [each for each in headers if each[0] not in OF_BODY], b"")
         body = whole.body
@@ -137,7 +143,7 @@ class _Reply:
         coding, _ = _wanted(self._scope)
         headers = [*start["headers"], VARY]
         if coding is not None:
-            headers = [*_without_length(headers), (b"content-encoding", coding)]
+            headers = [*without_length(headers), (b"content-encoding", coding)]
             self._deflater = self._of.codings[coding].begin()
         await self._send({**start, "headers": headers})
         await (self._send(message) if self._deflater is None else self._send_piece(self._deflater, message))
@@ -162,13 +168,9 @@ def _is_ours(headers: RawHeaders) -> bool:
     return is_text
 
 
-def _without_length(headers: RawHeaders) -> RawHeaders:
+def without_length(headers: RawHeaders) -> RawHeaders:
+    """Headers, less Content-Length."""
     return [each for each in headers if each[0] != b"content-length"]
-
-
-def _tagged(headers: RawHeaders) -> RawHeaders:
-    """With who may keep the reply, if its route does not say."""
-    return headers if any(name == UNSAID[0] for name, _ in headers) else [*headers, UNSAID]
 
 
 def _wanted(scope: Scope) -> _Wanted:

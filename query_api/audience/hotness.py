@@ -15,6 +15,8 @@ from infra.http.openapi import replies
 from query_api.audience import TOPIC
 from query_api.audience.title_audience import check_title
 from query_api.audience.windows import started
+from query_api.caching.declared import Kept, Turn, kept
+from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.filters import Statement
 from query_api.catalog.unknown import TITLE_UNKNOWN
 from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, TitleId
@@ -36,6 +38,8 @@ HOTTEST_FIRST: Final = """
 """
 
 NEVER: Final = dict.fromkeys(WINDOWS, 0)
+
+BY_HOUR: Final = Kept((TOPIC, CATALOG), (Turn.HOUR,))
 
 EXAMPLE: Final[dict[str, Any]] = {
     "title_id": "made-up-s1e1",
@@ -77,6 +81,7 @@ routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK
 
 
 @routes.get("/v1/titles/{title_id}/hotness", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@kept(BY_HOUR)
 async def read_hotness(title_id: TitleId, sources: From, positions: Positions) -> Hotness:
     """How hot a title is."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
@@ -90,6 +95,7 @@ async def read_hotness(title_id: TitleId, sources: From, positions: Positions) -
 @routes.get(
     "/v1/audience/hotness", responses=replies({"items": [{**EXAMPLE, "name": "The First Evening"}]}, *EVERY_VIEW)
 )
+@kept(BY_HOUR)
 async def read_hottest(
     sources: From,
     limit: Limit,

@@ -19,6 +19,8 @@ from infra.http.openapi import replies
 from query_api.audience import TOPIC
 from query_api.audience.ranges import refused
 from query_api.audience.windows import started
+from query_api.caching.declared import Kept, Turn, kept
+from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
 from query_api.catalog.filters import Playable, Statement, Territory, What, add_open, add_what, what
 from query_api.catalog.locales import Languages, Locales
@@ -46,6 +48,8 @@ RANKED: Final = f"""
     select {COLUMNS} from ranked join ({FROM}) on t.title_id = ranked.title_id
     where {{conditions}} order by ranked.score desc, t.title_id limit {{limit}}
 """
+
+OF_TITLES: Final = Kept((TOPIC, CATALOG), (Turn.HOUR, Turn.WINDOWS), shared=True)
 
 EXAMPLE: Final[dict[str, Any]] = {"items": [{**CARD_EXAMPLE, "rank": 1}]}
 
@@ -108,6 +112,7 @@ routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER]
 
 
 @routes.get("/popular", response_model=RankedTitles, responses=replies(EXAMPLE, *EVERY_VIEW))
+@kept(OF_TITLES)
 async def read_popular(
     sources: From,
     positions: Positions,
@@ -123,6 +128,7 @@ async def read_popular(
 
 
 @routes.get("/trending", response_model=RankedTitles, responses=replies(EXAMPLE, *EVERY_VIEW))
+@kept(OF_TITLES)
 async def read_trending(
     sources: From,
     positions: Positions,

@@ -14,6 +14,8 @@ from infra.access.permissions import Scope
 from infra.http.openapi import replies
 from query_api.audience import TOPIC
 from query_api.audience.ranges import Range, asked_days
+from query_api.caching.declared import Kept, Turn, kept
+from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, TitleId
 
@@ -77,6 +79,7 @@ routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK
 
 
 @routes.get("/v1/titles/{title_id}/retention", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@kept(Kept((TOPIC, CATALOG), (Turn.HOUR,), timeless_with="to"))
 async def read_retention(
     title_id: TitleId, sources: From, positions: Positions, days: Annotated[Range, Depends(asked_days)]
 ) -> Retention:

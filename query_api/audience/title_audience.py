@@ -18,6 +18,8 @@ from infra.hyperloglog import STANDARD_ERROR, estimate, merged
 from infra.postgres import Pool
 from query_api.audience import TOPIC
 from query_api.audience.ranges import DAY, Buckets, Interval, Range, asked_buckets, day_of
+from query_api.caching.declared import Kept, Turn, kept
+from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.filters import Territory
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, TitleId
@@ -124,6 +126,7 @@ routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK
 
 
 @routes.get("/v1/titles/{title_id}/audience", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@kept(Kept((TOPIC, CATALOG), (Turn.HOUR,), timeless_with="to"))
 async def read_audience(
     title_id: TitleId,
     sources: From,

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from infra.clock import utc_now
 from infra.http.openapi import replies
+from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import (
     CARD_EXAMPLE,
@@ -145,6 +146,7 @@ routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER]
     response_model=AvailablePage,
     responses=replies({"items": [NOW_EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
 )
+@kept(Kept((TOPIC,), (Turn.WINDOWS,), shared=True))
 async def read_available_now(
     sources: From, page: Page, positions: Positions, asked: Annotated[Asked, Depends()]
 ) -> Response:

@@ -16,6 +16,7 @@ from infra.http.openapi import replies
 from infra.postgres import Pool
 from infra.search_text import BEGINS, MAX_WHOLE, WHOLE, WORD, beginning_token, initials_tokens, keyed, pair_tokens
 from infra.settings import Settings
+from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_of, reply
 from query_api.catalog.locales import Languages
@@ -113,6 +114,7 @@ routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER]
 
 
 @routes.get("/search", response_model=SearchModel, responses=replies(EXAMPLE, *EVERY_VIEW))
+@kept(Kept((TOPIC,), (Turn.WINDOWS,), shared=True))
 async def search(
     sources: From,
     settings: ReadSettings,

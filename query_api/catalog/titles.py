@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
 from infra.http.openapi import replies
+from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import CARD_EXAMPLE, Card, TitleCard, card_of, reply
 from query_api.catalog.filters import AskedFilters, Sort, listing, order_of
@@ -37,10 +38,16 @@ class Cards(msgspec.Struct):
     next_cursor: str | None
 
 
+def sees_every_status(caller: Principal) -> bool:
+    """Whether a caller may read drafts, and what was withdrawn."""
+    return not SEE_EVERY_STATUS.isdisjoint(caller.scopes)
+
+
 routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
 @routes.get("/titles", response_model=TitlePage, responses=replies(PAGE_EXAMPLE, *EVERY_VIEW, *EVERY_PAGE))
+@kept(Kept((TOPIC,), (Turn.WINDOWS,), timeless_with="at", shared=True))
 async def read_titles(
     sources: From,
     page: Page,
@@ -63,6 +70,7 @@ async def read_titles(
 
 
 @routes.get("/titles/{title_id}", response_model=Title, responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@kept(Kept((TOPIC,), of_caller=sees_every_status))
 async def read_title(
     caller: Caller, sources: From, title_id: TitleId, positions: Positions, locales: Languages
 ) -> Response:
@@ -74,8 +82,3 @@ async def read_title(
         raise TitleUnknown(f"The catalog has no title {title_id!r}.")
     whole = title_page(row, locales)
     return reply(whole, whole.locale)
-
-
-def sees_every_status(caller: Principal) -> bool:
-    """Whether a caller may read drafts, and what was withdrawn."""
-    return not SEE_EVERY_STATUS.isdisjoint(caller.scopes)

@@ -14,6 +14,7 @@ from infra.access.authentication import Needs
 from infra.access.permissions import Principal, Scope
 from infra.http.openapi import replies
 from infra.http.problems import ProblemKind, Refusal
+from query_api.caching.declared import Kept, Turn, kept
 from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings
 from query_api.playback import TOPIC
 from query_api.playback.quality_range import Interval, Range, asked_range
@@ -179,6 +180,7 @@ routes = APIRouter(tags=["playback"])
 
 
 @routes.get("/v1/quality", responses=replies(EXAMPLE, *EVERY_VIEW, TOO_MANY_GROUPS))
+@kept(Kept((TOPIC,), (Turn.MINUTE,), timeless_with="to"))
 async def read_quality(
     caller: Analyst,
     sources: From,

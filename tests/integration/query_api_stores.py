@@ -228,10 +228,17 @@ class QueryApi:
             await asyncio.sleep(0.1)
         raise AssertionError(f"after {RECOVERY_S} s, /ready names {missing}")
 
+    async def until_there(self, name: str) -> None:
+        """Return once /ready does not name this store."""
+        async with asyncio.timeout(RECOVERY_S):
+            while name in (await self._client.get("/ready")).json()["missing"]:
+                await asyncio.sleep(0.05)
+
 
 @asynccontextmanager
-async def running_query_api(settings: Settings) -> AsyncIterator[QueryApi]:
-    app = create_app(unlimited(settings))
+async def running_query_api(settings: Settings, *, keeps_replies: bool = False) -> AsyncIterator[QueryApi]:
+    """`keeps_replies`: for tests that fill views by the engine; rows that are put into a store move no checkpoint."""
+    app = create_app(unlimited(settings).model_copy(update={"reply_cache": keeps_replies}))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://query") as client,

@@ -287,7 +287,9 @@ class Settings(ServerAccess):
 
     # Projections
     slab_max_records: int = Field(default=1_000, ge=1)
+    slab_max_bytes: int = Field(default=2 * MIB, ge=KIB, description="of their bodies")
     batch_max_records: int = Field(default=5_000, ge=1, description="records in one store transaction")
+    batch_max_bytes: int = Field(default=16 * MIB, ge=KIB, description="of their bodies; as much waits beside it")
     fetch_max_bytes: int = 4 * MIB
     partition_fetch_max_bytes: int = 1 * MIB
     store_retry_max_s: float = Field(default=5.0, description="longest pause between tries of an unreachable store")
@@ -339,6 +341,7 @@ class Settings(ServerAccess):
 
     # How far projections are: GET /v1/projections
     progress_kept_s: float = Field(default=1.0, ge=0, description="how long one look is shown to who asks")
+    progress_pace_s: float = Field(default=30.0, gt=0, description="what a projection applies lately: in so long")
     progress_read_s: float = Field(default=1.0, gt=0, description="for Kafka to say how old what waits is")
 
     # Live dashboards: docs/live.md

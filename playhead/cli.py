@@ -108,6 +108,14 @@ def projections(store: Annotated[Store, typer.Argument(help="whose read models t
     run(store.value, settings())
 
 
+@app.command()
+def rebuilds() -> None:
+    """Rebuild and swap in versions of views as operators ask over HTTP; of several, one is at work."""
+    from playhead.rebuilds import run  # noqa: PLC0415
+
+    run(settings())
+
+
 @app.command("fake-payments")
 def fake_payments(
     port: Annotated[int | None, typer.Option(help="default: PLAYHEAD_FAKE_PAYMENTS_PORT, 8090")] = None,

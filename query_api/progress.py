@@ -16,6 +16,7 @@ from infra.settings import Settings
 from infra.unapplied import Unapplied
 from query_api.checkpoints import IN_REDIS, MOVED_IN_REDIS
 from query_api.drivers import Cql
+from query_api.pace import Pace
 from query_api.redis_reads import RedisReads
 from query_api.sources import Sources
 from query_api.stores import Store, StoreUnavailable
@@ -54,11 +55,14 @@ class TopicProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionProgress:
-    """How far a projection is in each topic that it has begun. `trouble`: why its store cannot be asked, or None."""
+    """How far a projection is in each topic that it has begun. `trouble`: why its store cannot be asked, or None.
+    `records_per_s`: applied lately; None until that was looked at twice.
+    """
 
     projection: str
     trouble: str | None
     topics: tuple[TopicProgress, ...]
+    records_per_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,7 @@ class ProgressReader:
         self._read_at_s = float("-inf")
         self._last: Progress | None = None
         self._kafka: Unapplied | None = None
+        self._paces = {name: Pace(settings.progress_pace_s) for name in self._readers}
 
     async def read(self) -> Progress:
         """How far they are. What cannot be asked is told in the result; nothing is raised for it."""
@@ -145,13 +150,20 @@ class ProgressReader:
         except (KafkaError, OSError) as error:  # a TimeoutError is one
             await self.close()
             ends, trouble = None, type(error).__name__
-        projections = tuple(
-            ProjectionProgress(projection=name, trouble=each, topics=())
-            if isinstance(each, str)
-            else ProjectionProgress(projection=name, trouble=None, topics=_by_topic(each, ends, waiting.get(name, {})))
-            for name, each in held.items()
-        )
+        projections = tuple(self._of(name, each, ends, waiting.get(name, {})) for name, each in held.items())
         return Progress(at=utc_now(), kafka_trouble=trouble, projections=projections)
+
+    def _of(
+        self,
+        name: str,
+        held: Mapping[Place, Held] | str,
+        ends: Mapping[Place, int] | None,
+        waiting: Mapping[Place, datetime],
+    ) -> ProjectionProgress:
+        if isinstance(held, str):
+            return ProjectionProgress(projection=name, trouble=held, topics=())
+        topics, pace = _by_topic(held, ends, waiting), self._paces[name].of(_offsets(held), monotonic_s())
+        return ProjectionProgress(projection=name, trouble=None, topics=topics, records_per_s=pace)
 
     async def _held(self, name: str) -> dict[Place, Held] | str:
         """A store's checkpoints, or why it cannot be asked."""
@@ -176,6 +188,10 @@ class ProgressReader:
                 furthest[place[0]] = max(furthest.get(place[0], (0, place)), (lag, place))
         assert self._kafka is not None
         return await self._kafka.taken_at({place: held[place].next_offset for _, place in furthest.values()})
+
+
+def _offsets(held: Mapping[Place, Held]) -> dict[Place, int]:
+    return {place: one.next_offset for place, one in held.items()}
 
 
 def _by_topic(

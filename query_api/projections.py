@@ -2,9 +2,11 @@
 old.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
+import asyncpg
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
@@ -13,6 +15,7 @@ from infra.http.openapi import replies
 from infra.settings import Settings
 from query_api.dependencies import EVERY_READ, From, Operator, ReadSettings
 from query_api.progress import Progress, ProgressReader, ProjectionProgress, TopicProgress
+from query_api.rebuild_states import REBUILD_EXAMPLE, REBUILDS, REBUILDS_MAX, RebuildState, rebuild_state
 from query_api.sources import Sources
 from query_api.stores import StoreUnavailable
 
@@ -35,7 +38,9 @@ EXAMPLE: Final = {
             "reason": None,
             "lag_records": 3,
             "freshness_s": 0.04,
+            "records_per_s": 1250.0,
             "dead_letters_open": 0,
+            "rebuilds": [REBUILD_EXAMPLE],
             "topics": [
                 {"topic": "playback.events", "lag_records": 3, "freshness_s": 0.04, "checkpoint_age_s": 0.02},
             ],
@@ -59,7 +64,8 @@ class TopicState(BaseModel):
 class ProjectionState(BaseModel):
     """How far the projection of a store is, and with it every view there. Not `ready`, with the `reason`: its store
     cannot be asked, or what it has to apply next waits for longer than PLAYHEAD_STUCK_AFTER_S and nothing was applied
-    since. `dead_letters_open` is null while Postgres is away, and at most 10,000 of all projections are counted.
+    since. `dead_letters_open` and `rebuilds` are null while Postgres is away, and at most 10,000 letters of all
+    projections are counted. `records_per_s`: applied in the last PLAYHEAD_PROGRESS_PACE_S, null at the first look.
     """
 
     projection: str
@@ -67,7 +73,9 @@ class ProjectionState(BaseModel):
     reason: str | None
     lag_records: int | None
     freshness_s: float | None
+    records_per_s: float | None
     dead_letters_open: int | None
+    rebuilds: list[RebuildState] | None
     topics: list[TopicState]
 
 
@@ -100,31 +108,49 @@ async def read_states(
 ) -> ProjectionStates:
     """How far every projection is; what cannot be asked is told in the result."""
     progress = await reader.read()
-    letters: dict[str, int] | None = None
+    known: InPostgres | None = None
     try:
         async with sources.postgres_as(operator) as connection:
-            rows = await connection.fetch(OPEN_LETTERS, DEAD_LETTERS_COUNTED_MAX)
-            letters = {row["projection"]: row["open"] for row in rows}
+            letters = await connection.fetch(OPEN_LETTERS, DEAD_LETTERS_COUNTED_MAX)
+            known = InPostgres(letters, await connection.fetch(REBUILDS, REBUILDS_MAX))
     except StoreUnavailable:
         pass  # told as null
-    states = [_state(each, progress, letters, settings.stuck_after_s) for each in progress.projections]
+    states = [_state(each, progress, known, settings.stuck_after_s) for each in progress.projections]
     return ProjectionStates(as_of=progress.at, kafka=progress.kafka_trouble, items=states)
 
 
+class InPostgres:
+    """What Postgres knows of every projection: its open letters, and the rebuilds of its views."""
+
+    def __init__(self, letters: Sequence[asyncpg.Record], rebuilds: Sequence[asyncpg.Record]) -> None:
+        self._letters = {str(row["projection"]): int(row["open"]) for row in letters}
+        self._rebuilds = rebuilds
+
+    def letters(self, projection: str) -> int:
+        """How many wait for a decision."""
+        return self._letters.get(projection, 0)
+
+    def rebuilds(self, projection: str) -> list[RebuildState]:
+        """In the order of the views."""
+        return [rebuild_state(row) for row in self._rebuilds if row["store"] == projection]
+
+
 def _state(
-    one: ProjectionProgress, progress: Progress, letters: dict[str, int] | None, stuck_after_s: float
+    one: ProjectionProgress, progress: Progress, known: InPostgres | None, stuck_after_s: float
 ) -> ProjectionState:
     topics = [_topic(topic, progress.at) for topic in one.topics]
-    known = one.trouble is None and progress.kafka_trouble is None
+    is_known = one.trouble is None and progress.kafka_trouble is None
     fresh = [topic.freshness_s for topic in topics if topic.freshness_s is not None]
     reason = one.trouble or progress.kafka_trouble or _stuck(topics, stuck_after_s)
     return ProjectionState(
         projection=one.projection,
         ready=reason is None,
         reason=reason,
-        lag_records=sum(topic.lag_records or 0 for topic in topics) if known else None,
+        lag_records=sum(topic.lag_records or 0 for topic in topics) if is_known else None,
         freshness_s=max(fresh, default=None),
-        dead_letters_open=None if letters is None else letters.get(one.projection, 0),
+        records_per_s=None if one.records_per_s is None else round(one.records_per_s, 1),
+        dead_letters_open=None if known is None else known.letters(one.projection),
+        rebuilds=None if known is None else known.rebuilds(one.projection),
         topics=topics,
     )
 

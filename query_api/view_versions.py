@@ -3,15 +3,16 @@ until when. What changes them is `playhead views`, and what is asked of the comm
 """
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from infra.http.openapi import replies
 from query_api.dependencies import EVERY_READ, From, Operator
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 VERSIONS: Final = """
     select view, version, state, keeper, folds, created_at, ready_at, swapped_at, worked_at, records_done,
@@ -84,28 +85,30 @@ class ViewVersions(BaseModel):
     items: list[ViewVersion]
 
 
+TABLE: Final = Table(ViewVersion, name="views")
+
 routes = APIRouter(prefix="/v1/views", tags=["operations"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE]}, *EVERY_READ))
-async def read_views(operator: Operator, sources: From) -> ViewVersions:
+@routes.get("", response_model=ViewVersions | Projected, responses=TABLE.replies({"items": [EXAMPLE]}, *EVERY_READ))
+async def read_views(operator: Operator, sources: From, shown: Annotated[Asked, Depends(asked(TABLE))]) -> Response:
     """Which versions of each view there are, and how far what is being built is."""
     async with sources.postgres_as(operator) as connection:
         rows = await connection.fetch(VERSIONS, MOST)
-    return ViewVersions(items=[_version(row) for row in rows])
+    return shown.reply(ViewVersions(items=[_version(row) for row in rows]))
 
 
 def _version(row: asyncpg.Record) -> ViewVersion:
     verified: dict[str, Any] | None = msgspec.json.decode(row["verified"] or "null")
     return ViewVersion.model_validate(
-        {**row, "folds": msgspec.json.decode(row["folds"]), "verified": verified, "eta_s": _eta_s(row)}
+        {**row, "folds": msgspec.json.decode(row["folds"]), "verified": verified, "eta_s": eta_s(row)}
     )
 
 
-def _eta_s(row: asyncpg.Record) -> float | None:
+def eta_s(row: asyncpg.Record) -> float | None:
     """Seconds until it is built, at its present pace."""
     if row["state"] not in ("building", "catching_up") or not row["records_per_s"]:
         return None
     left, pace = max(row["records_total"] - row["records_done"], 0), float(row["records_per_s"])
-    eta_s: float = round(left / pace, 1)
-    return eta_s
+    remaining_s: float = round(left / pace, 1)
+    return remaining_s

@@ -19,6 +19,7 @@ PROCESSES = {
     "billing": ["playhead", "billing"],
     "scheduler": ["playhead", "scheduler"],
     "reaper": ["playhead", "reaper"],
+    "rebuilds": ["playhead", "rebuilds"],
     "fake-payments": ["playhead", "fake-payments", "--webhook-url", "http://commands:8000/v1/payments/webhooks"],
     "projections-postgres": ["playhead", "projections", "postgres"],
     "projections-cassandra": ["playhead", "projections", "cassandra"],

@@ -30,6 +30,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 CORRELATION_HEADER = "X-Correlation-Id"
 CORRELATION_MAX_CHARS = 128
 MOST_COUNTERS_KEPT = 256
+BEGAN = "playhead.began"
+"""Where a request's scope keeps when it began, monotonic; None: how long it takes is not counted any more."""
 REQUESTS = Counter("playhead_http_requests_total", "Requests answered", ["method", "status"])
 LATENCY = Histogram("playhead_http_request_seconds", "From request to reply", ["method"])
 
@@ -77,7 +79,7 @@ class CorrelationMiddleware:
         correlation_id = self._given(scope) or new_id()
         scope["correlation_id"] = correlation_id
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
-        began = monotonic_s()
+        scope[BEGAN] = monotonic_s()
         status = 500  # what is raised instead of sent is answered by problems.py, outside of all middleware
 
         async def send_with_id(message: Message) -> None:
@@ -92,13 +94,22 @@ class CorrelationMiddleware:
         finally:
             requests, latency = _counters(scope["method"], status)
             requests.inc()
-            latency.observe(monotonic_s() - began)
+            if scope[BEGAN] is not None:
+                latency.observe(monotonic_s() - scope[BEGAN])
 
     def _given(self, scope: Scope) -> str | None:
         for name, value in scope["headers"]:
             if name == self._header and len(value) <= CORRELATION_MAX_CHARS and value.isascii():
                 return str(value.decode())
         return None
+
+
+def note_latency(scope: Scope) -> None:
+    """Count now how long a reply took that begins, and goes on for long."""
+    began = scope.get(BEGAN)
+    if began is not None:
+        scope[BEGAN] = None
+        LATENCY.labels(scope["method"]).observe(monotonic_s() - began)
 
 
 @lru_cache(maxsize=MOST_COUNTERS_KEPT)

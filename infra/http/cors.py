@@ -31,6 +31,7 @@ TAKEN: Final = ", ".join(
         "Idempotency-Key",
         "If-Match",
         "If-None-Match",
+        "Last-Event-ID",
         POSITION_HEADER,
         "Playhead-Sent-At",
         CORRELATION_HEADER,

@@ -33,6 +33,8 @@ UNLESS_SAID: Final[RawHeaders] = [
 ]
 """On every reply of a route that says nothing else."""
 UNLESS_SAID_NAMES: Final = frozenset(name for name, _ in UNLESS_SAID)
+PLACE: Final = "playhead.place"
+"""Where a request's scope keeps who counts it among those under way; None: it has left."""
 HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
@@ -103,7 +105,21 @@ class AtMost:
             await response_of(Problem(OVERLOADED, detail, scope["path"]), self._headers)(scope, receive, send)
             return
         self._under_way += 1
+        scope[PLACE] = self
         try:
             await self._app(scope, receive, send)
         finally:
+            self.leave(scope)
+
+    def leave(self, scope: Scope) -> None:
+        """Count a request no longer, if it still is."""
+        if scope[PLACE] is not None:
+            scope[PLACE] = None
             self._under_way -= 1
+
+
+def leave_place(scope: Scope) -> None:
+    """Let a request that goes on for long take no place of others: who answers it bounds how many there are."""
+    counting: AtMost | None = scope.get(PLACE)
+    if counting is not None:
+        counting.leave(scope)

@@ -3,6 +3,7 @@ and how long a connection may take to send a request.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -25,6 +26,8 @@ class BoundedProtocol(HttpToolsProtocol):
     head_timeout_s = 0.0
     body_timeout_s = 0.0
     deadlines: Deadlines
+    on_shutdown: Callable[[], None] | None = None
+    """Of the reply that is sent now, when it goes on for as long as it likes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A client connected."""
@@ -68,6 +71,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """Give the body that is arriving so long, from now."""
         if self.ends_s != NEVER:
             self.ends_s = self.loop.time() + within_s + PATIENCE_S
+
+    def shutdown(self) -> None:
+        """The server is about to end."""
+        super().shutdown()
+        if self.on_shutdown is not None:
+            self.on_shutdown()
+
+    def hang_up(self) -> None:
+        """Close it at once, whatever was not sent."""
+        self.transport.abort()
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # as it will be told; what answers it may end before that
 
     def overdue(self) -> None:
         """What it sends is too slow."""

@@ -40,7 +40,7 @@ def config_of(app: Starlette, settings: Settings, *, port: int) -> uvicorn.Confi
         server_header=False,
         proxy_headers=False,  # infra/http/client_address.py believes them, from trusted proxies alone
         backlog=settings.http_backlog,
-        limit_concurrency=HARD_LIMIT_FACTOR * settings.http_max_concurrency,
+        limit_concurrency=HARD_LIMIT_FACTOR * settings.http_max_concurrency + settings.live_streams_max,
         timeout_keep_alive=settings.http_keep_alive_s,
         timeout_graceful_shutdown=int(settings.shutdown_grace_s),
         ssl_certfile=_named(settings.http_tls_certificate_file),

@@ -115,7 +115,7 @@ class Matrix:
 
 @pytest.fixture(scope="module")
 async def matrix(live: Settings, postgres: Pool) -> AsyncIterator[Matrix]:
-    settings = unlimited(live)
+    settings = unlimited(live).model_copy(update={"live_stream_max_s": 0.05})
     async with AsyncExitStack() as stack:
         clients, calls = {}, []
         for app in (commands.app.create_app(settings), query_api.app.create_app(settings)):

@@ -109,7 +109,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(live: Settings) -> Iterator[list[Served]]:
-    settings = unlimited(live)
+    settings = unlimited(live).model_copy(update={"live_stream_max_s": 0.05})
     apps = [commands.app.create_app(settings), query_api.app.create_app(settings)]
     servers = [uvicorn.Server(config_of(app, settings, port=0)) for app in apps]
     threads = [threading.Thread(target=lambda each=each: asyncio.run(each._serve())) for each in servers]

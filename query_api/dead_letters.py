@@ -8,13 +8,15 @@ from typing import Annotated, Final, Literal
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
 from infra.http.openapi import replies
 from infra.http.problems import ProblemKind, Refusal
-from query_api.dependencies import EVERY_PAGE, EVERY_READ, ID_PATTERN, From, Operator, Page
+from query_api.dependencies import EVERY_PAGE, EVERY_READ, ID_PATTERN, AskedPage, From, Operator
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 PREVIEW_BYTES: Final = 500
 LETTER_ID_MAX_CHARS: Final = 300
@@ -138,19 +140,31 @@ class AfterLetter(msgspec.Struct):
     letter_id: str
 
 
+TABLE: Final = Table(DeadLetter, name="dead-letters")
+
 routes = APIRouter(prefix="/v1/dead-letters", tags=["operations"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_READ, *EVERY_PAGE))
-async def read_dead_letters(operator: Operator, sources: From, page: Page) -> DeadLetterPage:
+@routes.get(
+    "",
+    response_model=DeadLetterPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_READ, *EVERY_PAGE),
+)
+async def read_dead_letters(
+    operator: Operator, sources: From, asked: Annotated[AskedPages, Depends(asked_pages(TABLE))]
+) -> Response:
     """What the projections could not apply, newest first."""
     listing = Listing(sources.cursors, scope_of("dead_letters"), AfterLetter)
-    after = listing.after(page.cursor)
-    at, letter_id = (after.recorded_at, after.letter_id) if after else (None, None)
-    async with sources.postgres_as(operator) as connection:
-        rows = await connection.fetch(DEAD_LETTERS, PREVIEW_BYTES, at, letter_id, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterLetter(row["recorded_at"], row["letter_id"]))
-    return DeadLetterPage(items=[_letter(row) for row in shown], next_cursor=next_cursor)
+
+    async def read(page: AskedPage) -> DeadLetterPage:
+        after = listing.after(page.cursor)
+        at, letter_id = (after.recorded_at, after.letter_id) if after else (None, None)
+        async with sources.postgres_as(operator) as connection:
+            rows = await connection.fetch(DEAD_LETTERS, PREVIEW_BYTES, at, letter_id, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, _after)
+        return DeadLetterPage(items=[_letter(row) for row in shown], next_cursor=next_cursor)
+
+    return await asked.read(read)
 
 
 @routes.get("/{letter_id:path}", responses=replies(WHOLE, *EVERY_READ, DEAD_LETTER_UNKNOWN))
@@ -170,6 +184,10 @@ async def read_dead_letter(operator: Operator, sources: From, letter_id: LetterI
             "headers": [{"name": name, "value": value.decode(errors="replace")} for name, value in headers],
         }
     )
+
+
+def _after(row: asyncpg.Record) -> AfterLetter:
+    return AfterLetter(row["recorded_at"], row["letter_id"])
 
 
 def _letter(row: asyncpg.Record) -> DeadLetter:

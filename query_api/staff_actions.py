@@ -9,16 +9,17 @@ from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Principal, Scope
-from infra.http.openapi import replies
 from infra.moments import Moment
 from infra.personal_data import VERSION
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, ID_MAX_CHARS, ID_PATTERN, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, ID_MAX_CHARS, ID_PATTERN, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 TOPICS: Final = ("catalog.events", "identity.events", "operations.events", "subscription.events")
 SEALED: Final = re.compile(rf"{VERSION}\.[A-Za-z0-9_-]{{38,}}=*")
@@ -124,24 +125,38 @@ async def filters(
 
 
 Auditor = Annotated[Principal, Depends(Needs(Scope.AUDIT_READ))]
-Asked = Annotated[Filters, Depends(filters)]
+Which = Annotated[Filters, Depends(filters)]
+
+TABLE: Final = Table(StaffAction, name="staff-actions")
 
 routes = APIRouter(prefix="/v1/audit/staff-actions", tags=["audit"])
 
 
-@routes.get("", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE))
+@routes.get(
+    "",
+    response_model=StaffActionPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
+)
 async def read_staff_actions(
-    caller: Auditor, sources: From, asked: Asked, page: Page, positions: Positions
-) -> StaffActionPage:
+    caller: Auditor,
+    sources: From,
+    which: Which,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
+    positions: Positions,
+) -> Response:
     """What staff did: the events of their commands, as they were recorded."""
-    listing = Listing(sources.cursors, asked.scope, AfterAction)
-    sql, values = asked.statement(listing.after(page.cursor), page.limit + 1)
+    listing = Listing(sources.cursors, which.scope, AfterAction)
+
+    async def read(page: AskedPage) -> StaffActionPage:
+        sql, values = which.statement(listing.after(page.cursor), page.limit + 1)
+        async with sources.postgres_as(caller) as connection:
+            rows = await connection.fetch(sql, *values)
+        shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterAction(row["at"], row["event_id"]))
+        return StaffActionPage(items=[_action(row) for row in shown], next_cursor=next_cursor)
+
     for topic in TOPICS:
         await sources.postgres_checkpoint.reached(topic, positions)
-    async with sources.postgres_as(caller) as connection:
-        rows = await connection.fetch(sql, *values)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterAction(row["at"], row["event_id"]))
-    return StaffActionPage(items=[_action(row) for row in shown], next_cursor=next_cursor)
+    return await asked.read(read)
 
 
 def _action(row: asyncpg.Record) -> StaffAction:

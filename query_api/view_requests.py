@@ -7,13 +7,15 @@ from typing import Annotated, Final, Literal
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from infra.http.openapi import replies
 from infra.http.problems import ProblemKind, Refusal
-from query_api.dependencies import EVERY_PAGE, EVERY_READ, From, Operator, Page
+from query_api.dependencies import EVERY_PAGE, EVERY_READ, AskedPage, From, Operator
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 VIEW_PATTERN: Final = r"^[a-z0-9_]+$"
 VIEW_MAX_CHARS: Final = 63
@@ -101,26 +103,43 @@ class AfterRequest(msgspec.Struct):
     number: int
 
 
+TABLE: Final = Table(ViewRequest, name="view-requests")
+
 routes = APIRouter(prefix="/v1/views", tags=["operations"])
 
 
-@routes.get("/requests", responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_READ, *EVERY_PAGE))
+@routes.get(
+    "/requests",
+    response_model=ViewRequestPage | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_READ, *EVERY_PAGE),
+)
 async def read_view_requests(
     operator: Operator,
     sources: From,
-    page: Page,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
     view: Annotated[
-        str | None, Query(min_length=1, max_length=VIEW_MAX_CHARS, pattern=VIEW_PATTERN, description="Of this view")
+        str | None,
+        Query(
+            min_length=1,
+            max_length=VIEW_MAX_CHARS,
+            pattern=VIEW_PATTERN,
+            description="Of this view",
+            examples=["playback_sessions"],
+        ),
     ] = None,
-) -> ViewRequestPage:
+) -> Response:
     """What was asked of the versions of views, newest first, and what became of it."""
     listing = Listing(sources.cursors, scope_of("view_requests", view), AfterRequest)
-    after = listing.after(page.cursor)
-    at, name, number = (after.asked_at, after.view, after.number) if after else (None, None, None)
-    async with sources.postgres_as(operator) as connection:
-        rows = await connection.fetch(REQUESTS, view, at, name, number, page.limit + 1)
-    shown, next_cursor = listing.page(rows, page.limit, _key)
-    return ViewRequestPage(items=[ViewRequest.model_validate({**row}) for row in shown], next_cursor=next_cursor)
+
+    async def read(page: AskedPage) -> ViewRequestPage:
+        after = listing.after(page.cursor)
+        at, name, number = (after.asked_at, after.view, after.number) if after else (None, None, None)
+        async with sources.postgres_as(operator) as connection:
+            rows = await connection.fetch(REQUESTS, view, at, name, number, page.limit + 1)
+        shown, next_cursor = listing.page(rows, page.limit, _key)
+        return ViewRequestPage(items=[ViewRequest.model_validate({**row}) for row in shown], next_cursor=next_cursor)
+
+    return await asked.read(read)
 
 
 @routes.get("/{view}/requests/{number}", responses=replies(EXAMPLE, *EVERY_READ, VIEW_REQUEST_UNKNOWN))

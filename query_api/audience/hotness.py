@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import asyncpg
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.access.authentication import Needs
@@ -20,6 +20,8 @@ from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.filters import Statement
 from query_api.catalog.unknown import TITLE_UNKNOWN
 from query_api.dependencies import EVERY_VIEW, From, Limit, Positions, TitleId
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 Tier: TypeAlias = Literal["hot", "warm", "cold"]
 
@@ -77,6 +79,8 @@ class HottestTitles(BaseModel):
     items: list[NamedHotness]
 
 
+TABLE: Final = Table(NamedHotness, name="hotness")
+
 routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK_READ))])
 
 
@@ -93,23 +97,25 @@ async def read_hotness(title_id: TitleId, sources: From, positions: Positions) -
 
 
 @routes.get(
-    "/v1/audience/hotness", responses=replies({"items": [{**EXAMPLE, "name": "The First Evening"}]}, *EVERY_VIEW)
+    "/v1/audience/hotness",
+    response_model=HottestTitles | Projected,
+    responses=TABLE.replies({"items": [{**EXAMPLE, "name": "The First Evening"}]}, *EVERY_VIEW),
 )
 @kept(BY_HOUR)
 async def read_hottest(
     sources: From,
     limit: Limit,
+    shown: Annotated[Asked, Depends(asked(TABLE))],
     positions: Positions,
-    tier: Annotated[Tier | None, Query(description="Only titles of this tier")] = None,
-) -> HottestTitles:
+    tier: Annotated[Tier | None, Query(description="Only titles of this tier", examples=["hot"])] = None,
+) -> Response:
     """The titles that were started in the last 30 days, the hottest first."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
         sql, values = hottest(tier, limit, utc_now())
         rows = await pool.fetch(sql, *values)
-    return HottestTitles(
-        items=[NamedHotness(title_id=row["title_id"], name=row["name"], **_shown(row)) for row in rows]
-    )
+    items = [NamedHotness(title_id=row["title_id"], name=row["name"], **_shown(row)) for row in rows]
+    return shown.reply(HottestTitles(items=items))
 
 
 def hottest(tier: Tier | None, limit: int, now: datetime) -> tuple[str, list[object]]:

@@ -15,16 +15,17 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from query_api.audience import TOPIC
 from query_api.audience.ranges import refused
 from query_api.audience.windows import started
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC as CATALOG
-from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
+from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, IN_LANGUAGES, Card, TitleCard, card_values, texts_of
 from query_api.catalog.filters import Playable, Statement, Territory, What, add_open, add_what, what
 from query_api.catalog.locales import Languages, Locales
 from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
+from query_api.tables import asking
+from query_api.tables.table import Projected, Table
 
 OF_SHOWN: Final = """
     select coalesce(e.series_id, started.title_id) as title_id, {sums}
@@ -98,7 +99,9 @@ async def asked_ranking(
 
 async def asked_hours(
     settings: ReadSettings,
-    hours: Annotated[int | None, Query(ge=1, description="The hour that runs, and those before it")] = None,
+    hours: Annotated[
+        int | None, Query(ge=1, description="The hour that runs, and those before it", examples=[24])
+    ] = None,
 ) -> int:
     """How many hours are counted. Raises RequestValidationError."""
     if hours is None:
@@ -108,10 +111,12 @@ async def asked_hours(
     return hours
 
 
+TABLE: Final = Table(RankedTitle, name="ranking")
+
 routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
-@routes.get("/popular", response_model=RankedTitles, responses=replies(EXAMPLE, *EVERY_VIEW))
+@routes.get("/popular", response_model=RankedTitles | Projected, responses=TABLE.replies(EXAMPLE, *EVERY_VIEW))
 @kept(OF_TITLES)
 async def read_popular(
     sources: From,
@@ -119,28 +124,29 @@ async def read_popular(
     locales: Languages,
     asked: Annotated[Asked, Depends(asked_ranking)],
     hours: Annotated[int, Depends(asked_hours)],
+    shown: Annotated[asking.Asked, Depends(asking.asked(TABLE))],
 ) -> Response:
     """What was started most in the last hours, of a genre or in a country too; a series by its episodes."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
         sql, values = popular(asked, hours, utc_now())
-        return reply(_ranking(await pool.fetch(sql, *values), locales))
+        return shown.reply(_ranking(await pool.fetch(sql, *values), locales), IN_LANGUAGES)
 
 
-@routes.get("/trending", response_model=RankedTitles, responses=replies(EXAMPLE, *EVERY_VIEW))
+@routes.get("/trending", response_model=RankedTitles | Projected, responses=TABLE.replies(EXAMPLE, *EVERY_VIEW))
 @kept(OF_TITLES)
 async def read_trending(
     sources: From,
     positions: Positions,
     locales: Languages,
     asked: Annotated[Asked, Depends(asked_ranking)],
-    settings: ReadSettings,
+    shown: Annotated[asking.Asked, Depends(asking.asked(TABLE))],
 ) -> Response:
     """What was started more in the last 24 hours than it was a day in the week before, most unusual first."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
-        sql, values = trending(asked, settings.trending_min_starts, utc_now())
-        return reply(_ranking(await pool.fetch(sql, *values), locales))
+        sql, values = trending(asked, shown.settings.trending_min_starts, utc_now())
+        return shown.reply(_ranking(await pool.fetch(sql, *values), locales), IN_LANGUAGES)
 
 
 def popular(asked: Asked, hours: int, now: datetime) -> tuple[str, list[object]]:

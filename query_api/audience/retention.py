@@ -6,18 +6,19 @@ from itertools import pairwise
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Scope
-from infra.http.openapi import replies
 from query_api.audience import TOPIC
 from query_api.audience.ranges import Range, asked_days
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, TitleId
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 POINTS: Final = 100
 """As many as projections/playback/title_retention.py counts."""
@@ -75,14 +76,24 @@ class Retention(BaseModel):
     drop_offs: list[DropOff]
 
 
+TABLE: Final = Table(Point, name="retention", rows="curve")
+
 routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK_READ))])
 
 
-@routes.get("/v1/titles/{title_id}/retention", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@routes.get(
+    "/v1/titles/{title_id}/retention",
+    response_model=Retention | Projected,
+    responses=TABLE.replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN),
+)
 @kept(Kept((TOPIC, CATALOG), (Turn.HOUR,), timeless_with="to"))
 async def read_retention(
-    title_id: TitleId, sources: From, positions: Positions, days: Annotated[Range, Depends(asked_days)]
-) -> Retention:
+    title_id: TitleId,
+    sources: From,
+    positions: Positions,
+    days: Annotated[Range, Depends(asked_days)],
+    shown: Annotated[Asked, Depends(asked(TABLE))],
+) -> Response:
     """Which share of the sessions that started on these days, UTC, watched each percent of a title."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
@@ -93,8 +104,10 @@ async def read_retention(
     starts = sum(row["starts"] for row in rows)
     watched, left = (added(_curve.decode(row[name]) for row in rows) for name in ("retention", "drop_off"))
     curve = points(watched, left, starts, title["duration_ms"])
-    return Retention(
-        title_id=title_id, begin=days.begin, end=days.end, starts=starts, curve=curve, drop_offs=drop_offs(curve)
+    return shown.reply(
+        Retention(
+            title_id=title_id, begin=days.begin, end=days.end, starts=starts, curve=curve, drop_offs=drop_offs(curve)
+        )
     )
 
 

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Scope
-from infra.http.openapi import replies
 from infra.hyperloglog import STANDARD_ERROR, estimate, merged
 from infra.postgres import Pool
 from query_api.audience import TOPIC
@@ -23,6 +22,8 @@ from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.filters import Territory
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, TitleId
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 MS_AN_HOUR: Final = 3_600_000
 
@@ -122,18 +123,25 @@ class Counted(NamedTuple):
     completions: int = 0
 
 
+TABLE: Final = Table(Bucket, name="audience", rows="buckets")
+
 routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK_READ))])
 
 
-@routes.get("/v1/titles/{title_id}/audience", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@routes.get(
+    "/v1/titles/{title_id}/audience",
+    response_model=Audience | Projected,
+    responses=TABLE.replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN),
+)
 @kept(Kept((TOPIC, CATALOG), (Turn.HOUR,), timeless_with="to"))
 async def read_audience(
     title_id: TitleId,
     sources: From,
     positions: Positions,
     buckets: Annotated[Buckets, Depends(asked_buckets)],
+    shown: Annotated[Asked, Depends(asked(TABLE))],
     territory: Territory | None = None,
-) -> Audience:
+) -> Response:
     """Starts, different profiles, hours watched, completion and the peak hour of a title; by hour or day."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres.use() as pool:
@@ -141,15 +149,17 @@ async def read_audience(
         rows = await pool.fetch(BY_HOUR, title_id, *buckets.range, territory)
         profiles = None if territory else await _profiles(pool, title_id, buckets.range)
     begin, end = (moment.astimezone(buckets.zone) for moment in buckets.range)
-    return Audience(
-        **_shown(map(_counted, rows)),
-        title_id=title_id,
-        begin=begin,
-        end=end,
-        interval=buckets.interval,
-        unique_profiles=profiles,
-        peak_hour=_peak(rows, buckets),
-        buckets=_by_bucket(rows, buckets),
+    return shown.reply(
+        Audience(
+            **_shown(map(_counted, rows)),
+            title_id=title_id,
+            begin=begin,
+            end=end,
+            interval=buckets.interval,
+            unique_profiles=profiles,
+            peak_hour=_peak(rows, buckets),
+            buckets=_by_bucket(rows, buckets),
+        )
     )
 
 

@@ -21,6 +21,8 @@ COLUMNS: Final = """
     t.maturity_system, t.maturity_value, t.minimum_age, t.genres, t.images, t.release_year, t.series_id, t.series_name,
     t.season_number, t.episode_number, t.published_at, s.texts as series_texts
 """
+IN_LANGUAGES: Final = {"Vary": "Accept-Language"}
+"""The headers of what is shown in the languages of its reader."""
 FROM: Final = "catalog_titles as t left join catalog_titles as s on s.title_id = t.series_id"
 """An episode's series is read along, since it may have been renamed and has names in other languages."""
 
@@ -174,5 +176,5 @@ def raw(json_text: str) -> msgspec.Raw:
 
 def reply(body: msgspec.Struct, locale: str | None = None) -> Response:
     """A JSON reply in the language `locale`, or in several."""
-    headers = {"Vary": "Accept-Language", **({"Content-Language": locale} if locale else {})}
+    headers = {**IN_LANGUAGES, **({"Content-Language": locale} if locale else {})}
     return Response(_replies.encode(body), media_type="application/json", headers=headers)

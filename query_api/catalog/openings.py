@@ -9,25 +9,26 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC
 from query_api.catalog.cards import (
     CARD_EXAMPLE,
     COLUMNS,
     FROM,
+    IN_LANGUAGES,
     Card,
     Kind,
     Licence,
     TitleCard,
     card_values,
-    reply,
     texts_of,
 )
 from query_api.catalog.filters import Territory
 from query_api.catalog.locales import Languages, Locales
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, READER, From, Page, Positions
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, READER, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 DEFAULT_DAYS: Final = 30
 MOST_DAYS: Final = 366
@@ -129,8 +130,8 @@ class Asked:
         self,
         territory: Territory,
         locales: Languages,
-        kind: Annotated[Kind | None, Query(description="Only this kind")] = None,
-        licence: Annotated[Licence | None, Query(description="Only under this licence")] = None,
+        kind: Annotated[Kind | None, Query(description="Only this kind", examples=["movie"])] = None,
+        licence: Annotated[Licence | None, Query(description="Only under this licence", examples=["svod"])] = None,
     ) -> None:
         self.territory = territory
         self.locales = locales
@@ -138,51 +139,65 @@ class Asked:
         self.licence = licence
 
 
+NOW_TABLE: Final = Table(AvailableTitle, name="available-now")
+SOON_TABLE: Final = Table(ComingTitle, name="coming-soon")
+
 routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
 @routes.get(
     "/available-now",
-    response_model=AvailablePage,
-    responses=replies({"items": [NOW_EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
+    response_model=AvailablePage | Projected,
+    responses=NOW_TABLE.replies({"items": [NOW_EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
 )
 @kept(Kept((TOPIC,), (Turn.WINDOWS,), shared=True))
 async def read_available_now(
-    sources: From, page: Page, positions: Positions, asked: Annotated[Asked, Depends()]
+    sources: From,
+    shown_as: Annotated[AskedPages, Depends(asked_pages(NOW_TABLE))],
+    positions: Positions,
+    asked: Annotated[Asked, Depends()],
 ) -> Response:
     """What can be played in a territory now, newest first; a series, when an episode of it can."""
     pages = Listing(sources.cursors, _scope("available_now", asked), After)
-    after = pages.after(page.cursor)
+
+    async def read(page: AskedPage) -> Titles:
+        values = _values(asked, utc_now(), pages.after(page.cursor), page.limit + 1)
+        async with sources.postgres.use() as pool:
+            rows = await pool.fetch(AVAILABLE_NOW, *values)
+        shown, next_cursor = pages.page(rows, page.limit, _after)
+        items = [Available(**_values_of(row, asked.locales), until=row["moment"]) for row in shown]
+        return Titles(items, next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        rows = await pool.fetch(AVAILABLE_NOW, *_values(asked, utc_now(), after, page.limit + 1))
-    shown, next_cursor = pages.page(rows, page.limit, _after)
-    items = [Available(**_values_of(row, asked.locales), until=row["moment"]) for row in shown]
-    return reply(Titles(items, next_cursor))
+    return await shown_as.read(read, IN_LANGUAGES)
 
 
 @routes.get(
     "/coming-soon",
-    response_model=ComingPage,
-    responses=replies({"items": [SOON_EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
+    response_model=ComingPage | Projected,
+    responses=SOON_TABLE.replies({"items": [SOON_EXAMPLE], "next_cursor": None}, *EVERY_VIEW, *EVERY_PAGE),
 )
 async def read_coming_soon(
     sources: From,
-    page: Page,
+    shown_as: Annotated[AskedPages, Depends(asked_pages(SOON_TABLE))],
     positions: Positions,
     asked: Annotated[Asked, Depends()],
-    days: Annotated[int, Query(ge=1, le=MOST_DAYS, description="How far ahead")] = DEFAULT_DAYS,
+    days: Annotated[int, Query(ge=1, le=MOST_DAYS, description="How far ahead", examples=[14])] = DEFAULT_DAYS,
 ) -> Response:
     """What will open in a territory, the soonest first: published titles that cannot be played there yet."""
     pages = Listing(sources.cursors, _scope("coming_soon", asked, days), After)
-    after, now = pages.after(page.cursor), utc_now()
+
+    async def read(page: AskedPage) -> Titles:
+        now = utc_now()
+        values = _values(asked, now, pages.after(page.cursor), page.limit + 1)
+        async with sources.postgres.use() as pool:
+            rows = await pool.fetch(COMING_SOON, *values, now + timedelta(days=days))
+        shown, next_cursor = pages.page(rows, page.limit, _after)
+        items = [Coming(**_values_of(row, asked.locales), opens_at=row["moment"]) for row in shown]
+        return Titles(items, next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres.use() as pool:
-        values = _values(asked, now, after, page.limit + 1)
-        rows = await pool.fetch(COMING_SOON, *values, now + timedelta(days=days))
-    shown, next_cursor = pages.page(rows, page.limit, _after)
-    items = [Coming(**_values_of(row, asked.locales), opens_at=row["moment"]) for row in shown]
-    return reply(Titles(items, next_cursor))
+    return await shown_as.read(read, IN_LANGUAGES)
 
 
 def _scope(view: str, asked: Asked, days: int | None = None) -> str:

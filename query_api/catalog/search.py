@@ -12,16 +12,17 @@ from fastapi import Query as QueryParameter
 from pydantic import BaseModel
 
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from infra.postgres import Pool
 from infra.search_text import BEGINS, MAX_WHOLE, WHOLE, WORD, beginning_token, initials_tokens, keyed, pair_tokens
 from infra.settings import Settings
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC
-from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_of, reply
+from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, IN_LANGUAGES, Card, TitleCard, card_of
 from query_api.catalog.locales import Languages
 from query_api.catalog.ranking import Candidate, Entry, Query, ranked, ranked_alike
-from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
+from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions
+from query_api.tables import asking
+from query_api.tables.table import Projected, Table
 
 QUERY_MAX_CHARS: Final = 100
 
@@ -56,10 +57,17 @@ class Asked:
     def __init__(
         self,
         locales: Languages,
-        q: Annotated[str, QueryParameter(min_length=1, max_length=QUERY_MAX_CHARS, description="What was typed")],
+        q: Annotated[
+            str,
+            QueryParameter(
+                min_length=1, max_length=QUERY_MAX_CHARS, description="What was typed", examples=["first eve"]
+            ),
+        ],
         territory: Annotated[
             str | None,
-            QueryParameter(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; left out: playable anywhere"),
+            QueryParameter(
+                pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; left out: playable anywhere", examples=["KR"]
+            ),
         ] = None,
     ) -> None:
         self.locales = locales
@@ -110,14 +118,16 @@ def ways_of(query: Query) -> Iterator[list[str]]:
         yield list(initials_tokens(query.initials))
 
 
+TABLE: Final = Table(TitleCard, name="found")
+
 routes = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[READER])
 
 
-@routes.get("/search", response_model=SearchModel, responses=replies(EXAMPLE, *EVERY_VIEW))
+@routes.get("/search", response_model=SearchModel | Projected, responses=TABLE.replies(EXAMPLE, *EVERY_VIEW))
 @kept(Kept((TOPIC,), (Turn.WINDOWS,), shared=True))
 async def search(
     sources: From,
-    settings: ReadSettings,
+    shown: Annotated[asking.Asked, Depends(asking.asked(TABLE))],
     limit: Limit,
     positions: Positions,
     asked: Annotated[Asked, Depends()],
@@ -125,9 +135,9 @@ async def search(
     """What can be played now and matches what was typed, the best first: names in every language, and people."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     if not asked.query.words:
-        return reply(Found([]))
+        return shown.reply(Found([]), IN_LANGUAGES)
     async with sources.postgres.use() as pool:
-        reading = Reading(pool, settings, asked.territory, utc_now())
+        reading = Reading(pool, shown.settings, asked.territory, utc_now())
         title_ids = await reading.found(asked.query) or await reading.alike(asked.query)
         cards = await pool.fetch(CARDS, title_ids[:limit]) if title_ids else []
-    return reply(Found([card_of(row, asked.locales) for row in cards]))
+    return shown.reply(Found([card_of(row, asked.locales) for row in cards]), IN_LANGUAGES)

@@ -12,14 +12,36 @@ from pydantic import BaseModel, Field
 
 from infra.http.openapi import replies
 from query_api.catalog import TOPIC
-from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, Card, TitleCard, card_values, reply, texts_of
+from query_api.catalog.cards import (
+    CARD_EXAMPLE,
+    COLUMNS,
+    FROM,
+    IN_LANGUAGES,
+    Card,
+    TitleCard,
+    card_values,
+    reply,
+    texts_of,
+)
 from query_api.catalog.locales import Languages, Locales
 from query_api.catalog.progress import LATEST, PROGRESS, progress_values
 from query_api.catalog.title_page import EXAMPLE as TITLE_EXAMPLE
 from query_api.catalog.title_page import TITLE_COLUMNS, Season, SeasonModel, Title, Whole, seasons_of, title_page
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, READER, Caller, From, Page, Positions, ReadSettings, SeriesId
+from query_api.dependencies import (
+    EVERY_PAGE,
+    EVERY_VIEW,
+    READER,
+    AskedPage,
+    Caller,
+    From,
+    Positions,
+    ReadSettings,
+    SeriesId,
+)
 from query_api.paging import Listing, scope_of
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 SEASON_MAX: Final = 2**31 - 1
 
@@ -175,12 +197,16 @@ class AskedEpisodes:
         self,
         series_id: SeriesId,
         locales: Languages,
-        season_number: Annotated[int | None, Query(ge=0, le=SEASON_MAX, description="Only this season")] = None,
+        season_number: Annotated[
+            int | None, Query(ge=0, le=SEASON_MAX, description="Only this season", examples=[1])
+        ] = None,
     ) -> None:
         self.series_id = series_id
         self.locales = locales
         self.season_number = season_number
 
+
+TABLE: Final = Table(EpisodeModel, name="episodes")
 
 routes = APIRouter(prefix="/v1/catalog/series", tags=["catalog"], dependencies=[READER])
 
@@ -209,31 +235,34 @@ async def read_series(
 
 @routes.get(
     "/{series_id}/episodes",
-    response_model=EpisodePage,
-    responses=replies(EPISODES_EXAMPLE, *EVERY_VIEW, *EVERY_PAGE, TITLE_UNKNOWN),
+    response_model=EpisodePage | Projected,
+    responses=TABLE.replies(EPISODES_EXAMPLE, *EVERY_VIEW, *EVERY_PAGE, TITLE_UNKNOWN),
 )
 async def read_episodes(
     asked: Annotated[AskedEpisodes, Depends()],
     caller: Caller,
     sources: From,
-    settings: ReadSettings,
-    page: Page,
+    pages: Annotated[AskedPages, Depends(asked_pages(TABLE))],
     positions: Positions,
 ) -> Response:
     """A series' episodes by season and number, each with the viewer's progress."""
     series_id, season_number = asked.series_id, asked.season_number
     listing = Listing(sources.cursors, scope_of("series_episodes", series_id, season_number), AfterEpisode)
-    after = listing.after(page.cursor)
-    place = (after.season_number, after.episode_number, after.title_id) if after else (None, None, None)
-    values = (*progress_values(settings, caller.profile_id, series_id), season_number, *place, page.limit + 1)
+    which = (*progress_values(pages.settings, caller.profile_id, series_id), season_number)
+
+    async def read(page: AskedPage) -> Episodes:
+        after = listing.after(page.cursor)
+        place = (after.season_number, after.episode_number, after.title_id) if after else (None, None, None)
+        async with sources.postgres_as(caller) as connection:
+            rows = await connection.fetch(EPISODES, *which, *place, page.limit + 1)
+            unknown = not rows and after is None and await connection.fetchrow(IS_SERIES, series_id) is None
+        if unknown:
+            raise _unknown(series_id)
+        shown, next_cursor = listing.page(rows, page.limit, _after_episode)
+        return Episodes([_episode(row, asked.locales) for row in shown], next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    async with sources.postgres_as(caller) as connection:
-        rows = await connection.fetch(EPISODES, *values)
-        unknown = not rows and after is None and await connection.fetchrow(IS_SERIES, series_id) is None
-    if unknown:
-        raise _unknown(series_id)
-    shown, next_cursor = listing.page(rows, page.limit, _after_episode)
-    return reply(Episodes([_episode(row, asked.locales) for row in shown], next_cursor))
+    return await pages.read(read, IN_LANGUAGES)
 
 
 def _series_page(row: asyncpg.Record, following: asyncpg.Record | None, locales: Locales) -> SeriesPage:

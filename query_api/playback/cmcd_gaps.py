@@ -4,13 +4,12 @@ table session_cmcd when it is asked: so what comes late closes its gap.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from infra.cassandra import Row
-from infra.http.openapi import replies
 from infra.settings import Settings
 from query_api.authorization import SESSION_NOT_YOURS, check_session
 from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings, SessionId, Watcher
@@ -18,6 +17,8 @@ from query_api.drivers import Cql
 from query_api.playback import TOPIC
 from query_api.playback.record_gaps import Gaps
 from query_api.playback.sessions import SESSION_UNKNOWN, session_unknown
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 NUMBERS: Final = (
     "select said_ms, record_id, event_type, target, sid, sn, profile_id from session_cmcd"
@@ -68,16 +69,24 @@ class CmcdGaps(BaseModel):
     is_whole: bool
 
 
+TABLE: Final = Table(Numbered, name="cmcd-gaps")
+
 routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 
 
 @routes.get(
     "/{session_id}/cmcd-gaps",
-    responses=replies(EXAMPLE, *EVERY_VIEW, SESSION_NOT_YOURS, SESSION_UNKNOWN),
+    response_model=CmcdGaps | Projected,
+    responses=TABLE.replies(EXAMPLE, *EVERY_VIEW, SESSION_NOT_YOURS, SESSION_UNKNOWN),
 )
 async def read_cmcd_gaps(
-    caller: Watcher, sources: From, settings: ReadSettings, session_id: SessionId, positions: Positions
-) -> CmcdGaps:
+    caller: Watcher,
+    sources: From,
+    settings: ReadSettings,
+    session_id: SessionId,
+    shown: Annotated[Asked, Depends(asked(TABLE))],
+    positions: Positions,
+) -> Response:
     """Which CMCD records of a session never came."""
     await sources.cassandra_checkpoint.reached(TOPIC, positions)
     found: defaultdict[tuple[str, str | None, str], Gaps] = defaultdict(Gaps)
@@ -97,7 +106,7 @@ async def read_cmcd_gaps(
         raise session_unknown(session_id)
     most = settings.cmcd_gaps_max_ranges
     items = [_numbered(*whose, gaps, most) for whose, gaps in sorted(found.items(), key=lambda each: str(each[0]))]
-    return CmcdGaps(items=items, is_whole=read < settings.cmcd_gaps_max_records)
+    return shown.reply(CmcdGaps(items=items, is_whole=read < settings.cmcd_gaps_max_records))
 
 
 async def _rows(cql: Cql, session_id: str, settings: Settings) -> AsyncIterator[Row]:

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Principal, Scope
-from infra.http.openapi import replies
 from infra.http.problems import ProblemKind, Refusal
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings
@@ -22,12 +21,15 @@ from query_api.playback.quality_rows import (
     SUMMED,
     Counted,
     Dimension,
+    Place,
     Question,
     place_of,
     ratio,
     read_counts,
     read_sums,
 )
+from query_api.tables import asking
+from query_api.tables.table import Projected, Table
 
 VALUE_MAX_CHARS: Final = 100
 VALUES_MAX: Final = 20
@@ -176,27 +178,38 @@ async def asked_question(
     return Question(over, by, of, settings.quality_max_errors)
 
 
+TABLE: Final = Table(Quality, name="quality")
+COUNTED: Final = ("startup_ms_p50", "startup_ms_p95", "errors")
+"""The fields that have tables of their own."""
+
 routes = APIRouter(tags=["playback"])
 
 
-@routes.get("/v1/quality", responses=replies(EXAMPLE, *EVERY_VIEW, TOO_MANY_GROUPS))
+@routes.get(
+    "/v1/quality",
+    response_model=QualityByTime | Projected,
+    responses=TABLE.replies(EXAMPLE, *EVERY_VIEW, TOO_MANY_GROUPS),
+)
 @kept(Kept((TOPIC,), (Turn.MINUTE,), timeless_with="to"))
 async def read_quality(
     caller: Analyst,
     sources: From,
-    settings: ReadSettings,
+    shown: Annotated[asking.Asked, Depends(asking.asked(TABLE))],
     asked: Annotated[Question, Depends(asked_question)],
     positions: Positions,
-) -> QualityByTime:
+) -> Response:
     """How sessions that started in each interval of a range fared, apart by any of the dimensions."""
+    most = shown.settings.quality_max_rows
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres_as(caller) as connection:
-        rows = await read_sums(connection, asked, settings.quality_max_rows + 1)
-        if len(rows) > settings.quality_max_rows:
-            raise TooManyGroups(
-                f"It would have more than {settings.quality_max_rows} rows: group by less, filter, or ask for less."
-            )
-        counts = await read_counts(connection, asked)
+        rows = await read_sums(connection, asked, most + 1)
+        if len(rows) > most:
+            raise TooManyGroups(f"It would have more than {most} rows: group by less, filter, or ask for less.")
+        counts = await read_counts(connection, asked) if shown.shape.wants(*COUNTED) else {}
+    return shown.reply(_by_time(asked, rows, counts))
+
+
+def _by_time(asked: Question, rows: Sequence[Mapping[str, Any]], counts: Mapping[Place, Counted]) -> QualityByTime:
     over = asked.over
     return QualityByTime(
         interval=over.interval,

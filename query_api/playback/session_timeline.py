@@ -5,13 +5,12 @@ said meanwhile. Cassandra tables session_timeline and session_cmcd, merged by ti
 import asyncio
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from infra.cassandra import Row
-from infra.http.openapi import replies
 from query_api.authorization import SESSION_NOT_YOURS, check_session
-from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, From, Page, Positions, SessionId, Watcher
+from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, AskedPage, From, Positions, SessionId, Watcher
 from query_api.drivers import Cql
 from query_api.paging import Listing, scope_of
 from query_api.playback import TOPIC
@@ -30,6 +29,8 @@ from query_api.playback.timeline_entries import (
     merged,
     source_of,
 )
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 
 REPORTS: Final = "select * from session_timeline where session_id = ? and (seq, event_type) > (?, ?) limit ?"
 CLOSINGS: Final = 2
@@ -45,6 +46,7 @@ Source = Annotated[
     Query(
         pattern=rf"^({PLAYHEAD}|{PLAYER}|{CMCD}(:[A-Za-z0-9._-]{{1,64}})?)$",
         description="Only what this source said; `cmcd` is every collector",
+        examples=[f"{CMCD}:default"],
     ),
 ]
 
@@ -56,12 +58,15 @@ class SessionTimeline(BaseModel):
     next_cursor: str | None
 
 
+TABLE: Final = Table(TimelineEvent, name="timeline")
+
 routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 
 
 @routes.get(
     "/{session_id}/timeline",
-    responses=replies(
+    response_model=SessionTimeline | Projected,
+    responses=TABLE.replies(
         {"items": [EXAMPLE, CMCD_EXAMPLE], "next_cursor": None},
         *EVERY_VIEW,
         *EVERY_PAGE,
@@ -73,25 +78,27 @@ async def read_session_timeline(
     caller: Watcher,
     sources: From,
     session_id: SessionId,
-    page: Page,
+    asked: Annotated[AskedPages, Depends(asked_pages(TABLE))],
     positions: Positions,
     source: Source = None,
-) -> SessionTimeline:
+) -> Response:
     """What happened in one session. Reports are in their player's order, and CMCD in the order of its clock."""
     listing = Listing(sources.cursors, scope_of("session_timeline", session_id, source), AfterEvent)
-    after = listing.after(page.cursor) or BEFORE_ALL
+
+    async def read(page: AskedPage) -> SessionTimeline:
+        after = listing.after(page.cursor) or BEFORE_ALL
+        async with sources.cassandra.use() as cql:
+            wanted = (cql, session_id, after, page.limit, source)
+            rows = merged(*await asyncio.gather(_reports(*wanted), _records(*wanted)), after)
+            owned = rows[0][0] if rows else await _any_row(cql, session_id)
+        if owned is None:
+            raise session_unknown(session_id)
+        check_session(caller, owned["profile_id"])
+        shown, next_cursor = listing.page(rows, page.limit, lambda row: row[1])
+        return SessionTimeline(items=[event_of(row) for row, _ in shown], next_cursor=next_cursor)
+
     await sources.cassandra_checkpoint.reached(TOPIC, positions)
-    async with sources.cassandra.use() as cql:
-        reports, records = await asyncio.gather(
-            _reports(cql, session_id, after, page.limit, source), _records(cql, session_id, after, page.limit, source)
-        )
-        rows = merged(reports, records, after)
-        owned = rows[0][0] if rows else await _any_row(cql, session_id)
-    if owned is None:
-        raise session_unknown(session_id)
-    check_session(caller, owned["profile_id"])
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: row[1])
-    return SessionTimeline(items=[event_of(row) for row, _ in shown], next_cursor=next_cursor)
+    return await asked.read(read)
 
 
 async def _reports(cql: Cql, session_id: str, after: AfterEvent, limit: int, source: str | None) -> list[Row]:

@@ -8,16 +8,17 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from infra.access.permissions import Scope
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from infra.settings import Settings
 from query_api.access import EVERY_ACCOUNT_VIEW, own_account
 from query_api.dependencies import From, Positions, ReadSettings, Watcher
 from query_api.playback import TOPIC
+from query_api.tables.asking import Asked, asked
+from query_api.tables.table import Projected, Table
 
 STREAMS: Final = """
     select session_id, profile_id, title_id, title_name, title_kind, series_name, device_id, device_type, device_name,
@@ -73,18 +74,29 @@ class Streams(BaseModel):
 
 OwnAccount = Annotated[str, Depends(own_account(Scope.WATCHING, Scope.PLAYBACK_READ))]
 
+TABLE: Final = Table(Stream, name="streams")
+
 routes = APIRouter(tags=["playback"])
 
 
-@routes.get("/v1/accounts/{account_id}/streams", responses=replies({"items": [EXAMPLE]}, *EVERY_ACCOUNT_VIEW))
+@routes.get(
+    "/v1/accounts/{account_id}/streams",
+    response_model=Streams | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE]}, *EVERY_ACCOUNT_VIEW),
+)
 async def read_streams(
-    caller: Watcher, account_id: OwnAccount, sources: From, settings: ReadSettings, positions: Positions
-) -> Streams:
+    caller: Watcher,
+    account_id: OwnAccount,
+    sources: From,
+    settings: ReadSettings,
+    shown: Annotated[Asked, Depends(asked(TABLE))],
+    positions: Positions,
+) -> Response:
     """What plays now in the account: heard of within two leases, or paused for less than a pause keeps its place."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres_as(caller) as connection:
         rows = await connection.fetch(STREAMS, account_id, *_since(utc_now(), settings), settings.page_max_rows)
-    return Streams(items=[_stream(row) for row in rows])
+    return shown.reply(Streams(items=[_stream(row) for row in rows]))
 
 
 def _since(now: datetime, settings: Settings) -> tuple[datetime, datetime]:

@@ -13,20 +13,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Final, NamedTuple
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from infra.moments import Moment
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings, TitleId
 from query_api.drivers import Cql
 from query_api.playback import TOPIC
 from query_api.playback.streams import heard_of_within
+from query_api.tables import asking
+from query_api.tables.table import Projected, Table
 from query_api.times import as_utc
 
 SHARDS: Final = 16
@@ -114,31 +115,37 @@ async def asked_range(
     return asked
 
 
+TABLE: Final = Table(ViewersOfMinute, name="viewers", rows="minutes")
+
 routes = APIRouter(tags=["playback"])
 
 
-@routes.get("/v1/titles/{title_id}/viewers", responses=replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN))
+@routes.get(
+    "/v1/titles/{title_id}/viewers",
+    response_model=Viewers | Projected,
+    responses=TABLE.replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN),
+)
 async def read_viewers(
     caller: Analyst,
     title_id: TitleId,
     sources: From,
-    settings: ReadSettings,
+    shown: Annotated[asking.Asked, Depends(asking.asked(TABLE))],
     asked: Annotated[Range, Depends(asked_range)],
     positions: Positions,
-) -> Viewers:
+) -> Response:
     """How many watch a title now, and how many watched it in each minute of a range."""
     await asyncio.gather(
         sources.postgres_checkpoint.reached(TOPIC, positions), sources.cassandra_checkpoint.reached(TOPIC, positions)
     )
     async with sources.postgres_as(caller) as connection:
-        now = await connection.fetchval(NOW, title_id, utc_now() - heard_of_within(settings))
+        now = await connection.fetchval(NOW, title_id, utc_now() - heard_of_within(shown.settings))
         exists = now > 0 or await connection.fetchval(EXISTS, title_id)
     if not exists:
         raise TitleUnknown(f"The catalog has no title {title_id!r}.")
     async with sources.cassandra.use() as cql:
-        counted = await _counted(cql, title_id, asked, settings.viewers_read_max_concurrency)
+        counted = await _counted(cql, title_id, asked, shown.settings.viewers_read_max_concurrency)
     minutes = [ViewersOfMinute(minute=minute, viewers=counted[minute]) for minute in asked.minutes()]
-    return Viewers(title_id=title_id, now=now, minutes=minutes)
+    return shown.reply(Viewers(title_id=title_id, now=now, minutes=minutes))
 
 
 async def _counted(cql: Cql, title_id: str, asked: Range, at_once: int) -> Counter[datetime]:

@@ -9,12 +9,11 @@ from typing import Annotated, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from infra.cassandra import Row
 from infra.clock import utc_now
-from infra.http.openapi import replies
 from infra.positions import Position
 from infra.settings import Settings
 from query_api.dependencies import (
@@ -22,9 +21,9 @@ from query_api.dependencies import (
     EVERY_PROFILE_VIEW,
     ID_MAX_CHARS,
     ID_PATTERN,
+    AskedPage,
     From,
     OwnProfile,
-    Page,
     Positions,
     ReadSettings,
     Watcher,
@@ -34,6 +33,8 @@ from query_api.paging import Listing, scope_of
 from query_api.playback import TOPIC
 from query_api.playback.continue_watching_rows import progress_of
 from query_api.sources import Sources
+from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.table import Projected, Table
 from query_api.times import as_utc
 
 REMOVED_MAX_ROWS: Final = 1_000
@@ -115,20 +116,29 @@ class AfterWatched(msgspec.Struct):
     session_id: str = ""
 
 
+TABLE: Final = Table(Watched, name="watch-history")
+
+
 class AskedHistory:
-    """Which page of a profile's history a request wants, and of which title."""
+    """Which pages of a profile's history a request wants, and of which title."""
 
     def __init__(
         self,
         caller: Watcher,
-        page: Page,
+        pages: Annotated[AskedPages, Depends(asked_pages(TABLE))],
         title: Annotated[
             str | None,
-            Query(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="Only this title, or series"),
+            Query(
+                min_length=1,
+                max_length=ID_MAX_CHARS,
+                pattern=ID_PATTERN,
+                description="Only this title, or series",
+                examples=["made-up"],
+            ),
         ] = None,
     ) -> None:
         self.caller = caller
-        self.page = page
+        self.pages = pages
         self.title = title
 
 
@@ -144,7 +154,8 @@ routes = APIRouter(tags=["playback"])
 
 @routes.get(
     "/v1/profiles/{profile_id}/watch-history",
-    responses=replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_PROFILE_VIEW, *EVERY_PAGE),
+    response_model=WatchHistory | Projected,
+    responses=TABLE.replies({"items": [EXAMPLE], "next_cursor": None}, *EVERY_PROFILE_VIEW, *EVERY_PAGE),
 )
 async def read_watch_history(
     profile_id: OwnProfile,
@@ -152,37 +163,44 @@ async def read_watch_history(
     sources: From,
     settings: ReadSettings,
     positions: Positions,
-) -> WatchHistory:
+) -> Response:
     """What this profile played, newest first, as far back as history is kept; of one title or series, if asked."""
     if asked.title is not None:
         return await _of_title(sources, settings, profile_id, asked, positions)
-    page = asked.page
     listing = Listing(sources.cursors, scope_of("watch_history", profile_id), AfterWatched)
     months = kept_months(utc_now(), settings)
-    after = listing.after(page.cursor) or AfterWatched(months[0])
+    most = settings.history_months_per_read
+
+    async def read(page: AskedPage) -> WatchHistory:
+        after = listing.after(page.cursor) or AfterWatched(months[0])
+        async with sources.cassandra.use() as cql:
+            rows, next_month = await _read(cql, profile_id, after, months, page.limit + 1, most)
+            shown, next_cursor = listing.page(rows, page.limit, _after)
+            removed = await _removed(cql, profile_id, shown)
+        if next_cursor is None and next_month is not None:
+            next_cursor = listing.cursor(AfterWatched(next_month))
+        items = [_watched(row) for row in shown if row["session_id"] not in removed]
+        return WatchHistory(items=items, next_cursor=next_cursor)
+
     await sources.cassandra_checkpoint.reached(TOPIC, positions)
-    async with sources.cassandra.use() as cql:
-        rows, next_month = await _read(cql, profile_id, after, months, page.limit + 1, settings.history_months_per_read)
-        shown, next_cursor = listing.page(rows, page.limit, _after)
-        removed = await _removed(cql, profile_id, shown)
-    if next_cursor is None and next_month is not None:
-        next_cursor = listing.cursor(AfterWatched(next_month))
-    items = [_watched(row) for row in shown if row["session_id"] not in removed]
-    return WatchHistory(items=items, next_cursor=next_cursor)
+    return await asked.pages.read(read)
 
 
 async def _of_title(
     sources: Sources, settings: Settings, profile_id: str, asked: AskedHistory, positions: Sequence[Position]
-) -> WatchHistory:
-    page = asked.page
+) -> Response:
     listing = Listing(sources.cursors, scope_of("watch_history", profile_id, asked.title), AfterPlayed)
-    after = listing.after(page.cursor) or AfterPlayed()
+
+    async def read(page: AskedPage) -> WatchHistory:
+        after = listing.after(page.cursor) or AfterPlayed()
+        place = (after.started_at, after.session_id, page.limit + 1)
+        async with sources.postgres_as(asked.caller) as connection:
+            rows = await connection.fetch(OF_TITLE, profile_id, asked.title, settings.complete_at_ratio, *place)
+        shown, next_cursor = listing.page(rows, page.limit, _after_played)
+        return WatchHistory(items=[_watched(row) for row in shown], next_cursor=next_cursor)
+
     await sources.postgres_checkpoint.reached(TOPIC, positions)
-    place = (after.started_at, after.session_id, page.limit + 1)
-    async with sources.postgres_as(asked.caller) as connection:
-        rows = await connection.fetch(OF_TITLE, profile_id, asked.title, settings.complete_at_ratio, *place)
-    shown, next_cursor = listing.page(rows, page.limit, lambda row: AfterPlayed(row["started_at"], row["session_id"]))
-    return WatchHistory(items=[_watched(row) for row in shown], next_cursor=next_cursor)
+    return await asked.pages.read(read)
 
 
 async def history_of(cql: Cql, profile_id: str, month: str, page_rows: int) -> list[dict[str, object]]:
@@ -251,6 +269,10 @@ async def _read_month(cql: Cql, profile_id: str, after: AfterWatched, wanted: in
 
 def _after(row: Row) -> AfterWatched:
     return AfterWatched(row["month"], as_utc(row["started_at"]), row["session_id"])
+
+
+def _after_played(row: asyncpg.Record) -> AfterPlayed:
+    return AfterPlayed(row["started_at"], row["session_id"])
 
 
 def _watched(row: Row | asyncpg.Record) -> Watched:

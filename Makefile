@@ -26,7 +26,7 @@ check: $(STAMP) ## format, lint, types, layers, schemas and logic tests, in seco
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo | tail -n 1
 	@$(BIN)/playhead schemas --check
-	@$(BIN)/pytest -m "not integration"
+	@$(BIN)/pytest -m "not integration" -n auto --dist worksteal
 
 test: check browser ## everything in check, then integration and end-to-end tests on real servers
 	@$(BIN)/pytest -m integration --durations=25

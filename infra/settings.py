@@ -381,7 +381,9 @@ class Settings(ServerAccess):
     cmcd_gaps_max_records: int = Field(default=20_000, ge=1, description="of a session, looked at for its gaps")
     cmcd_gaps_batch_rows: int = Field(default=2_000, ge=1, le=5_000, description="of them, read at a time")
     cmcd_gaps_max_ranges: int = Field(default=200, ge=1, description="gaps shown of a collector")
-    withdrawn_titles_kept_s: float = Field(default=0.5, ge=0, description="how long a read of them is used")
+    withdrawn_titles_checked_s: float = Field(
+        default=0.5, ge=0, description="how often it is asked whether their view moved"
+    )
     playable_titles_kept: int = Field(default=50_000, ge=1, description="of the catalog, as continue watching needs it")
     playable_titles_checked_s: float = Field(
         default=0.5, ge=0, description="how often it is asked whether the catalog's views moved"

@@ -56,6 +56,10 @@ class RedisReads:
         kept = [live_views.checkpoints_in_redis(each) for each in self._client.kept_elsewhere()]
         return [own, *[await self.fields(key) for key in kept]]
 
+    def name_of(self, view: str) -> str:
+        """Under which name a view is read now."""
+        return self._client.name_of(view)
+
     async def ping(self) -> None:
         """A sign of life."""
         await self._client.redis.ping()
@@ -102,6 +106,10 @@ class _Named:
     def kept_elsewhere(self) -> list[str]:
         """The projections of rebuilds that keep live versions."""
         return [] if self._names is None else self._names.kept_elsewhere()
+
+    def name_of(self, view: str) -> str:
+        """Under which name a view is live."""
+        return view if self._names is None else self._names.renamed.get(view, view)
 
     def _named(self, commands: Sequence[Command]) -> Sequence[Command]:
         if self._names is None or not (renamed := self._names.renamed):

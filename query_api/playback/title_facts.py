@@ -11,11 +11,13 @@ import asyncpg
 from infra.clock import monotonic_s
 from infra.postgres import Pool
 from infra.settings import Settings
+from query_api.caching.places import PLACES, RETRIES
 from query_api.catalog import TOPIC
 from query_api.playback.playable import TitleFacts, Window
 from query_api.stores import Store, StoreUnavailable
 
-MOVED: Final = "select coalesce(sum(position), 0)::text from postgres_progress where topic = $1"
+MOVED: Final = f"select md5(string_agg(place, ',' order by topic)) from ({PLACES}) as places where topic = any($1)"
+"""Changes when the catalog's views apply something, a dead letter of theirs is retried, or a version is swapped in."""
 FACTS: Final = """
     select t.title_id, t.name, t.season_number, t.episode_number, t.series_id, t.minimum_age,
         t.status = 'published' as is_published,
@@ -93,7 +95,7 @@ class TitlesKept:
 
     async def _look(self, pool: Pool) -> None:
         began_s = self._clock()
-        moved = await pool.fetchval(MOVED, TOPIC)
+        moved = await pool.fetchval(MOVED, (TOPIC, RETRIES))
         if moved != self._moved:
             self._kept, self._following = {}, {}
             self.version += 1

@@ -5,15 +5,18 @@ playhead views verify playback_sessions      row by row beside the live one, at 
 playhead views swap playback_sessions        live in one step; nobody who reads or writes notices
 playhead views rollback playback_sessions    and back
 playhead views retire playback_sessions      drop what is not live any more
+playhead views ddl profile_screen_time_by_hour    the migration of a view that is added
 """
 
 import gc
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
 
+from infra import migrations
 from infra.settings import settings
 from playhead.console import fail, out, say
 
@@ -142,6 +145,24 @@ def retire(view: View, version: Number = None) -> None:
     from playhead.view_versions import retire as drop  # noqa: PLC0415
 
     _run(drop(settings(), view, version))
+
+
+@app.command()
+def ddl(view: View) -> None:
+    """Print the migration that a view's declaration makes: to be gone through, and pasted (docs/adding-a-view.md)."""
+    from projections.app import cassandra_views, postgres_views, redis_views  # noqa: PLC0415
+    from projections.stores.ddl import migration_of  # noqa: PLC0415
+
+    for one in (*postgres_views(settings()), *cassandra_views(settings()), *redis_views(settings())):
+        if one.name == view:
+            typer.echo(migration_of(one, _newest_migration()), nl=False)
+            return
+    raise fail(f"no view is named {view}: is it in projections/app.py?")
+
+
+def _newest_migration() -> str:
+    versions = Path(migrations.__file__).parent / "postgres" / "versions"
+    return max(path.name.partition("_")[0] for path in versions.glob("[0-9]*.py"))
 
 
 def _paused(view: str, paused: bool) -> None:

@@ -23,6 +23,7 @@ from projections.operations.staff_actions import StaffActions
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import ContinueWatching
 from projections.playback.playback_sessions import PlaybackSessions
+from projections.playback.profile_screen_time import ProfileScreenTimeByHour
 from projections.playback.quality import quality_views
 from projections.playback.session_cmcd import SessionCmcd
 from projections.playback.session_timeline import SessionTimeline
@@ -63,6 +64,7 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
         DeadLetters(),
         StaffActions(),
         *audience_views(settings),
+        ProfileScreenTimeByHour(),
         DeadLetterDecisions(),
         *subscription_views(),
         *identity_views(),

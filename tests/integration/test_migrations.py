@@ -16,6 +16,8 @@ from infra.event_log import WrongPartitionCount, create_partitions
 from infra.migrate import migrate
 from infra.postgres import Pool
 from infra.settings import Settings
+from projections.app import postgres_views
+from projections.stores.ddl import table_of
 
 pytestmark = pytest.mark.integration
 
@@ -88,3 +90,15 @@ async def _execute(dsn: str, statement: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(statement)
     await connection.close()
+
+
+async def test_what_a_declaration_prints_makes_a_table(live: Settings, postgres: Pool) -> None:
+    async with postgres.acquire() as connection:
+        undone = connection.transaction()
+        await undone.start()
+        await connection.execute("create schema printed; set local search_path to printed")
+        for view in postgres_views(live):
+            await connection.execute(table_of(view))
+        made = await connection.fetch("select table_name from information_schema.tables where table_schema = 'printed'")
+        await undone.rollback()
+    assert {row["table_name"] for row in made} == {view.name for view in postgres_views(live)}

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from infra.clock import utc_now
 from query_api.audience import TOPIC
-from query_api.audience.ranges import refused
 from query_api.audience.windows import started
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC as CATALOG
@@ -25,6 +24,7 @@ from query_api.catalog.filters import Playable, Statement, Territory, What, add_
 from query_api.catalog.locales import Languages, Locales
 from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
 from query_api.tables import asking
+from query_api.tables.ranges import refused
 from query_api.tables.table import Projected, Table
 
 OF_SHOWN: Final = """

@@ -1,30 +1,23 @@
-"""Which time a request is about: whole hours or days, in a time zone, and no more of them than may be read."""
+"""Which time a question about an audience is over: rows are of whole hours, UTC, and are shown by hour or by day."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Query
-from fastapi.exceptions import RequestValidationError
+from fastapi import Query
 
-from infra.clock import utc_now
-from infra.moments import Moment
 from infra.settings import Settings
 from query_api.dependencies import ReadSettings
+from query_api.tables import ranges
+from query_api.tables.ranges import DAY, HOUR, UTC_ZONE, AskedSpan, AskedZone, Most, cut
+
+__all__ = ["DAY", "HOUR", "Buckets", "Interval", "Range", "asked_buckets", "asked_days", "day_of", "hour_of"]
 
 Interval: TypeAlias = Literal["hour", "day"]
 
-HOUR: Final = timedelta(hours=1)
-DAY: Final = timedelta(days=1)
-ZONE_MAX_CHARS: Final = 64
-YEARS: Final = range(1970, 9999)
-"""Those that ranges lie in, so that every zone has their moments."""
-ZONES: Final = available_timezones()
-
-From_ = Annotated[Moment | None, Query(alias="from", description="Its hour or day is the first")]
-To = Annotated[Moment | None, Query(alias="to", description="Its hour or day is the last; left out: now")]
+HOURS_A_DAY: Final = 24
 
 
 class Range(NamedTuple):
@@ -36,65 +29,47 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Buckets:
-    """A range of whole hours, cut into hours or into the days of a zone. An hour belongs to the day in which it begins;
-    the first and the last day may be parts of one.
-    """
+    """Hours (UTC) or days of a zone, in which times are shown. An hour belongs to the day in which it begins."""
 
-    range: Range
+    over: ranges.Range
     interval: Interval
-    zone: tzinfo
+    zone: ZoneInfo
+
+    @property
+    def range(self) -> Range:
+        """The whole of them."""
+        return Range(self.over.begin, self.over.end)
 
     def of(self, hour: datetime) -> datetime:
         """When the bucket that an hour is in begins, in UTC: there no two hours of a day are called the same."""
-        return hour if self.interval == "hour" else self._midnight(hour.astimezone(self.zone).date())
+        return self.over.of(hour)
 
     def __iter__(self) -> Iterator[datetime]:
-        begin, end = self.range
-        if self.interval == "hour":
-            return (begin + number * HOUR for number in range((end - begin) // HOUR))
-        first, last = (moment.astimezone(self.zone).date() for moment in (begin, end - HOUR))
-        return (self._midnight(first + number * DAY) for number in range((last - first).days + 1))
-
-    def _midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time(), self.zone).astimezone(UTC)
-
-
-async def asked_zone(
-    zone: Annotated[
-        str, Query(max_length=ZONE_MAX_CHARS, description="IANA name: the zone of days, and of times in the reply")
-    ] = "UTC",
-) -> tzinfo:
-    """The time zone of a request. Raises RequestValidationError."""
-    if zone == "UTC":
-        return UTC
-    if zone not in ZONES:
-        raise refused("zone", "Input should be the name of a time zone, such as Asia/Seoul")
-    return ZoneInfo(zone)
+        return iter(self.over.begins)
 
 
 async def asked_buckets(
     settings: ReadSettings,
-    zone: Annotated[tzinfo, Depends(asked_zone)],
-    interval: Interval = "day",
-    from_time: From_ = None,
-    to_time: To = None,
+    span: AskedSpan,
+    zone: AskedZone,
+    interval: Annotated[Interval, Query(description="How long each row is over", examples=["hour"])] = "day",
 ) -> Buckets:
     """The hours or days that a request asks for; by default the last settings.audience_default_days. Raises
     RequestValidationError.
     """
-    buckets = Buckets(_range(hour_of, HOUR, from_time, to_time, settings), interval, zone)
-    count = sum(1 for _ in buckets)
-    if count > settings.audience_max_buckets:
-        most = settings.audience_max_buckets
-        raise refused("from", f"the range has {count} {interval}s; at most {most} are shown at once")
-    return buckets
+    if interval == "day":
+        return Buckets(cut(span, ranges.Interval.DAY, zone, _days(settings)), interval, zone)
+    default = settings.audience_default_days * HOURS_A_DAY
+    most = Most(min(settings.audience_max_buckets, settings.audience_max_days * HOURS_A_DAY), default)
+    return Buckets(cut(span, ranges.Interval.HOUR, UTC_ZONE, most), interval, zone)
 
 
-async def asked_days(settings: ReadSettings, from_time: From_ = None, to_time: To = None) -> Range:
+async def asked_days(settings: ReadSettings, span: AskedSpan) -> Range:
     """The days, UTC, that a request asks for; by default the last settings.audience_default_days. Raises
     RequestValidationError.
     """
-    return _range(day_of, DAY, from_time, to_time, settings)
+    over = cut(span, ranges.Interval.DAY, UTC_ZONE, Most(settings.audience_max_days, settings.audience_default_days))
+    return Range(over.begin, over.end)
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -107,26 +82,5 @@ def day_of(moment: datetime) -> datetime:
     return hour_of(moment).replace(hour=0)
 
 
-def _range(
-    begin_of: Callable[[datetime], datetime],
-    step: timedelta,
-    from_time: datetime | None,
-    to_time: datetime | None,
-    settings: Settings,
-) -> Range:
-    last = begin_of(to_time or utc_now())
-    if last.year not in YEARS:
-        raise refused("to", f"Input should lie in the years {YEARS[0]} to {YEARS[-1]}")
-    begin = begin_of(from_time) if from_time else last + step - settings.audience_default_days * DAY
-    if begin.year not in YEARS:
-        raise refused("from", f"Input should lie in the years {YEARS[0]} to {YEARS[-1]}")
-    if begin > last:
-        raise refused("from", "Input should lie before `to`")
-    if last + step - begin > settings.audience_max_days * DAY:
-        raise refused("from", f"at most {settings.audience_max_days} days are read at once")
-    return Range(begin, last + step)
-
-
-def refused(name: str, reason: str) -> RequestValidationError:
-    """A query parameter cannot be answered."""
-    return RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": reason}])
+def _days(settings: Settings) -> Most:
+    return Most(min(settings.audience_max_days, settings.audience_max_buckets), settings.audience_default_days)

@@ -10,29 +10,28 @@ goes on with heartbeats while it is paused is counted there, since a heartbeat d
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Annotated, Final, NamedTuple
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from infra.access.authentication import Needs
 from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
-from infra.moments import Moment
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, ReadSettings, TitleId
 from query_api.drivers import Cql
 from query_api.playback import TOPIC
 from query_api.playback.streams import heard_of_within
 from query_api.tables import asking
+from query_api.tables.ranges import UTC_ZONE, AskedSpan, AskedZone, Interval, Most, Range, cut
 from query_api.tables.table import Projected, Table
 from query_api.times import as_utc
 
 SHARDS: Final = 16
 """As many as projections/playback/title_viewers.py writes."""
-MINUTE: Final = timedelta(minutes=1)
 
 WATCHING: Final = """
     exit_reason is null and not offline and state <> 'paused' and (last_seq >= 0 or cmcd_count > 0)
@@ -71,48 +70,15 @@ class Viewers(BaseModel):
     minutes: list[ViewersOfMinute]
 
 
-class Range(NamedTuple):
-    """Whole minutes: from the first that begins in it to before `end`."""
-
-    begin: datetime
-    end: datetime
-
-    def minutes(self) -> list[datetime]:
-        """When each begins."""
-        return [self.begin + number * MINUTE for number in range((self.end - self.begin) // MINUTE)]
-
-    def hours(self) -> list[datetime]:
-        """When each that holds a part of it begins."""
-        first = self.begin.replace(minute=0)
-        return [first + timedelta(hours=number) for number in range(-((first - self.end) // timedelta(hours=1)))]
-
-
 Analyst = Annotated[Principal, Depends(Needs(Scope.PLAYBACK_READ))]
 
 
-async def asked_range(
-    settings: ReadSettings,
-    from_time: Annotated[Moment | None, Query(alias="from", description="Its minute is the first")] = None,
-    to_time: Annotated[Moment | None, Query(alias="to", description="Its minute is the last; left out: now")] = None,
-) -> Range:
+async def asked_range(settings: ReadSettings, span: AskedSpan, zone: AskedZone) -> Range:
     """The minutes that a request asks for; by default the last settings.viewers_default_minutes. Raises
     RequestValidationError.
     """
-    last = _minute_of(to_time or utc_now())
-    default = min(settings.viewers_default_minutes, settings.viewers_max_minutes)
-    try:
-        begin = _minute_of(from_time) if from_time else last - (default - 1) * MINUTE
-        asked = Range(begin, last + MINUTE)
-    except OverflowError:
-        raise _refused("to", "the range lies outside of the years 1 to 9999") from None
-    count = (asked.end - asked.begin) // MINUTE
-    if count < 1:
-        raise _refused("from", "Input should lie before `to`")
-    if count > settings.viewers_max_minutes:
-        raise _refused(
-            "from", f"the range has {count} minutes; at most {settings.viewers_max_minutes} are read at once"
-        )
-    return asked
+    most = Most(settings.viewers_max_minutes, settings.viewers_default_minutes)
+    return replace(cut(span, Interval.MINUTE, UTC_ZONE, most), zone=zone)
 
 
 TABLE: Final = Table(ViewersOfMinute, name="viewers", rows="minutes")
@@ -144,7 +110,7 @@ async def read_viewers(
         raise TitleUnknown(f"The catalog has no title {title_id!r}.")
     async with sources.cassandra.use() as cql:
         counted = await _counted(cql, title_id, asked, shown.settings.viewers_read_max_concurrency)
-    minutes = [ViewersOfMinute(minute=minute, viewers=counted[minute]) for minute in asked.minutes()]
+    minutes = [ViewersOfMinute(minute=asked.local(minute), viewers=counted[minute]) for minute in asked.begins]
     return shown.reply(Viewers(title_id=title_id, now=now, minutes=minutes))
 
 
@@ -163,12 +129,5 @@ async def _counted(cql: Cql, title_id: str, asked: Range, at_once: int) -> Count
 
 
 def _partitions(asked: Range) -> Iterator[tuple[datetime, int]]:
-    return ((hour, shard) for hour in asked.hours() for shard in range(SHARDS))
-
-
-def _minute_of(at: datetime) -> datetime:
-    return at.replace(second=0, microsecond=0)
-
-
-def _refused(name: str, reason: str) -> RequestValidationError:
-    return RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": reason}])
+    hours = dict.fromkeys(minute.replace(minute=0) for minute in asked.begins)
+    return ((hour, shard) for hour in hours for shard in range(SHARDS))

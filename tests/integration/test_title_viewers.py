@@ -75,7 +75,7 @@ async def watch(
 async def by_minute(query_api: QueryApi, title_id: str, first: int, last: int) -> dict[int, int]:
     """Viewers of minutes of the hour before this one; those without any left out."""
     begin = this_hour() - timedelta(hours=1)
-    asked = f"?from={_text(begin + first * MINUTE)}&to={_text(begin + last * MINUTE)}"
+    asked = f"?from={_text(begin + first * MINUTE)}&to={_text(begin + (last + 1) * MINUTE)}"
     reply = await query_api.get(f"/v1/titles/{title_id}/viewers{asked}", who=ANALYST)
     assert reply.status_code == 200, reply.text
     counted = {datetime.fromisoformat(each["minute"]): each["viewers"] for each in reply.json()["minutes"]}
@@ -153,7 +153,7 @@ async def test_the_last_hour_is_shown_unless_asked_otherwise(query_api: QueryApi
 @pytest.mark.parametrize(
     "asked",
     [
-        "from=2026-01-01T00:00:00Z&to=2026-01-01T06:00:00Z",
+        "from=2026-01-01T00:00:00Z&to=2026-01-01T06:00:01Z",
         "from=2026-01-01T00:02:00Z&to=2026-01-01T00:01:00Z",
         "from=2026-01-01T00:00:00&to=2026-01-01T00:01:00Z",
         "from=9999-12-31T23:59:00Z",
@@ -168,7 +168,7 @@ async def test_a_range_that_cannot_be_read_is_refused(query_api: QueryApi, asked
 
 
 async def test_a_range_of_six_hours_is_read_at_once(query_api: QueryApi, title_id: str) -> None:
-    asked = "from=2026-01-01T00:30:00Z&to=2026-01-01T06:29:00Z"
+    asked = "from=2026-01-01T00:30:00Z&to=2026-01-01T06:30:00Z"
     reply = await query_api.get(f"/v1/titles/{title_id}/viewers?{asked}", who=ANALYST)
     assert len(reply.json()["minutes"]) == 360
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.settings import Settings
 from projections.playback import title_retention as written
 from query_api.audience import retention
 from query_api.audience.hotness import TIERS, hotness_of, tier_of, weight_of, weights_of
-from query_api.audience.ranges import DAY, HOUR, Buckets, Interval, Range, day_of, hour_of
+from query_api.audience.ranges import Buckets, Interval, asked_buckets, day_of, hour_of
 from query_api.audience.windows import window_of
+from query_api.tables.ranges import DAY, HOUR, Span
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
 VIEWS = st.integers(0, 40_000)
@@ -76,12 +78,12 @@ def test_a_title_that_nobody_started_has_a_curve_without_shares() -> None:
     assert retention.drop_offs(curve) == []
 
 
-def buckets(begin: datetime, hours: int, interval: Interval, zone: ZoneInfo) -> Buckets:
-    return Buckets(Range(begin, begin + hours * HOUR), interval, zone)
+async def buckets(begin: datetime, hours: int, interval: Interval, zone: ZoneInfo) -> Buckets:
+    return await asked_buckets(Settings(), Span(begin, begin + hours * HOUR), zone, interval)
 
 
-def test_days_are_those_of_the_zone() -> None:
-    days = buckets(datetime(2026, 1, 1, 14, tzinfo=UTC), 26, "day", SEOUL)  # 23:00 to 01:00
+async def test_days_are_those_of_the_zone() -> None:
+    days = await buckets(datetime(2026, 1, 1, 14, tzinfo=UTC), 26, "day", SEOUL)  # 23:00 to 01:00
     assert [begin.astimezone(SEOUL).isoformat() for begin in days] == [
         f"2026-01-0{day}T00:00:00+09:00" for day in (1, 2, 3)
     ]
@@ -90,11 +92,17 @@ def test_days_are_those_of_the_zone() -> None:
 
 @pytest.mark.parametrize("interval", ["hour", "day"])
 @pytest.mark.parametrize("begin", [datetime(2026, 3, 28, 5, tzinfo=UTC), datetime(2026, 10, 24, 5, tzinfo=UTC)])
-def test_every_hour_is_in_a_bucket_when_clocks_change(begin: datetime, interval: Interval) -> None:
-    cut = buckets(begin, 48, interval, BERLIN)
+async def test_every_hour_is_in_a_bucket_when_clocks_change(begin: datetime, interval: Interval) -> None:
+    cut = await buckets(begin, 48, interval, BERLIN)
     begins = list(cut)
     assert begins == sorted(set(begins)) and len(begins) == {"hour": 48, "day": 3}[interval]
     assert {cut.of(begin + number * HOUR) for number in range(48)} == set(begins)
+
+
+async def test_a_range_is_of_whole_days_in_the_zone() -> None:
+    found = (await buckets(datetime(2026, 3, 29, 10, tzinfo=UTC), 2, "day", BERLIN)).range
+    assert found.end - found.begin == 23 * HOUR
+    assert found.begin.astimezone(BERLIN).isoformat() == "2026-03-29T00:00:00+01:00"
 
 
 def test_hours_and_days_begin_in_utc() -> None:

@@ -98,12 +98,12 @@ class Rebuilds:
             self._lead.give_up()
 
     async def _round(self) -> None:
+        self._reap()  # before the requests are read: what has ended is not among them
         versions = await registry.read(self._pool)
         requests = await open_requests(self._pool)
         metrics.show_versions(versions)
         metrics.REBUILDS_LEADING.set(1)
         metrics.REQUESTS_OPEN.set(len(requests))
-        self._reap()
         self._begin(requests)
         self._kept.tend(versions, {job.request.view for job in self._jobs.values()})
 

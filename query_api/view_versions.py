@@ -1,4 +1,4 @@
-"""The versions of the views in Postgres, for operators: which is live, what is being built beside it, how far it is and
+"""The versions of the views, for operators: which is live, what is being built beside it, how far it is and
 until when. What changes them is `playhead views`, and what is asked of the commands API (view_requests.py).
 """
 
@@ -15,13 +15,14 @@ from query_api.tables.asking import Asked, asked
 from query_api.tables.table import Projected, Table
 
 VERSIONS: Final = """
-    select view, version, state, keeper, folds, created_at, ready_at, swapped_at, worked_at, records_done,
+    select store, view, version, state, keeper, folds, created_at, ready_at, swapped_at, worked_at, records_done,
            records_total, records_set_aside, records_per_s, paused, max_events_per_s, waits, verified, last_error
     from view_versions where state <> 'retired' order by view, version limit $1
 """
 MOST: Final = 1_000
 
 EXAMPLE: Final = {
+    "store": "postgres",
     "view": "playback_sessions",
     "version": 2,
     "state": "building",
@@ -58,6 +59,7 @@ class ViewVersion(BaseModel):
     something the last time; `waits`: for what it waits now; `records_set_aside`: could not be applied.
     """
 
+    store: Literal["postgres", "redis", "cassandra"]
     view: str
     version: int
     state: Literal["building", "catching_up", "ready", "live"]

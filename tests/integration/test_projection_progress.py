@@ -18,6 +18,11 @@ from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
 
+KNOWN = """
+    insert into view_versions (view, version, state, table_name, folds, keeper, records_done, records_total,
+                               records_per_s, paused)
+    values ($1, 2, 'building', 'none', '{}', 'rebuild', 250, 1000, 50, true)
+"""
 STORES = ("cassandra", "postgres", "redis")
 TOPIC = "playback.events"
 
@@ -96,6 +101,36 @@ async def test_what_is_behind_is_as_old_as_the_oldest_record_that_waits(stores: 
     shown = await read(api)
     assert {each["lag_records"] for each in shown.values()} == {5}
     assert all(0 < each["freshness_s"] < 60 for each in shown.values())
+
+
+async def test_what_was_applied_between_two_looks_is_the_pace(stores: Stores, api: QueryApi) -> None:
+    await in_partition_0(stores.settings, 5)
+    await move(stores, behind=5)
+    assert {each["records_per_s"] for each in (await read(api)).values()} == {None}
+    await move(stores, behind=0)
+    assert all(each["records_per_s"] > 0 for each in (await read(api)).values())
+
+
+async def test_the_rebuilds_of_a_projection_are_shown_with_it(stores: Stores, api: QueryApi) -> None:
+    view = f"view_{new_id()}"
+    await stores.postgres.execute(KNOWN, view)
+    shown = await read(api)
+    assert [each["view"] for each in shown["redis"]["rebuilds"] if each["view"] == view] == []
+    [rebuild] = [each for each in shown["postgres"]["rebuilds"] if each["view"] == view]
+    await stores.postgres.execute("delete from view_versions where view = $1", view)
+    assert rebuild == {
+        "view": view,
+        "version": 2,
+        "state": "building",
+        "keeper": "rebuild",
+        "records_done": 250,
+        "records_total": 1000,
+        "lag_records": 750,
+        "records_per_s": 50.0,
+        "eta_s": 15.0,
+        "records_set_aside": 0,
+        "waits": "paused",
+    }
 
 
 async def test_open_dead_letters_are_counted_by_projection(stores: Stores, api: QueryApi) -> None:

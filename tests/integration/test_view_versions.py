@@ -20,7 +20,7 @@ from infra.view_lag import Ends, behind
 from projections.app import postgres_views
 from projections.slabs import Partition
 from projections.versions import changes, registry
-from projections.versions.build import Build
+from projections.versions.build import Build, Progress
 from projections.versions.feed import Feed
 from projections.versions.groups import Group, grouped
 from projections.versions.registry import Keeper, State, Version, VersionRefused
@@ -183,12 +183,17 @@ async def test_a_rebuild_waits_while_the_live_views_are_behind(
         await produce(patient, evening(new_id(), sessions=20, reports=20))
         shy = patient.model_copy(update={"rebuild_pause_lag_records": 5})
         version = await changes.begin(shy, sessions_of(shy))
-        async with Build(sessions_of(shy), version, shy) as build:
+        seen: list[Progress] = []
+        async with Build(sessions_of(shy), version, shy, seen.append) as build:
             running = asyncio.create_task(build.run())
             await eventually(lambda: waits(pool, "the live views are"))
             assert sum(build.own.values()) == sum(build.first.values())
             os.kill(worker.process.pid, signal.SIGCONT)
             await running
+        held = [each for each in seen if (each.waits or "").startswith("the live views are")]
+        assert {each.done for each in held} == {0}  # nothing was built for as long as they were behind
+        assert seen[-1].waits is None and seen[-1].done > 0
+        await all_applied(shy, pool)  # and they were not kept from coming to where Kafka is
     finally:
         os.kill(worker.process.pid, signal.SIGCONT)
 

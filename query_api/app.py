@@ -42,8 +42,8 @@ from query_api.catalog import openings, search, series, titles, unknown
 from query_api.identity import accounts, api_keys, devices, profiles
 from query_api.identity import sessions as signed_in
 from query_api.live import routes as live_routes
+from query_api.live.places import STREAMS_FULL, TOO_MANY_STREAMS, StreamsFull, TooManyStreams
 from query_api.live.routes import Live
-from query_api.live.streams import STREAMS_FULL, TOO_MANY_STREAMS, StreamsFull, TooManyStreams
 from query_api.playback import (
     cmcd_gaps,
     continue_watching,

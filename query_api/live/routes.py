@@ -12,8 +12,9 @@ from infra.settings import Settings
 from query_api.dependencies import EVERY_READ, ReadSettings
 from query_api.live.feed import Feed
 from query_api.live.now import reads_of
+from query_api.live.places import STREAMS_FULL, TOO_MANY_STREAMS, Places
 from query_api.live.readings import Topic
-from query_api.live.streams import STREAMS_FULL, TOO_MANY_STREAMS, Asked, LiveStream, Places
+from query_api.live.streams import Asked, LiveStream
 from query_api.progress import ProgressReader
 from query_api.sources import Sources
 from query_api.stores import StoreUnavailable

@@ -5,44 +5,30 @@ makes nobody wait.
 """
 
 import asyncio
-from collections import Counter as Counts
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from infra.clock import monotonic_s
-from infra.http.problems import ProblemKind, Refusal
 from infra.http.streamed_replies import hang_up, streamed
 from infra.settings import Settings
 from query_api.live import ids
 from query_api.live.feed import Feed
+from query_api.live.places import Places
 from query_api.live.readings import UNAVAILABLE, Topic, Unavailable, shown
 from query_api.live.window import Following, Step, Why
 
-STREAMS: Final = Gauge("playhead_live_streams", "Live dashboards that are connected")
 EVENTS: Final = Counter("playhead_live_events_total", "Events sent to live dashboards", ["event"])
 ENDED: Final = Counter("playhead_live_ended_total", "Streams of live dashboards that ended", ["reason"])
 HEADERS: Final = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-
-
-class TooManyStreams(Refusal):
-    """The caller has settings.live_streams_caller_max streams open here."""
-
-
-class StreamsFull(Refusal):
-    """This process has settings.live_streams_max streams open."""
-
-
-TOO_MANY_STREAMS = ProblemKind(429, "too-many-live-streams", "So many live streams of yours are open already")
-STREAMS_FULL = ProblemKind(503, "live-streams-full", "This process has as many live streams open as it may")
 
 
 class End(StrEnum):
@@ -54,36 +40,6 @@ class End(StrEnum):
     FAILED = "failed"
     LEFT = "left"
     STALLED = "stalled"
-
-
-class Places:
-    """How many streams are open, of all and of each caller."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._of: Counts[str] = Counts()
-
-    @property
-    def open(self) -> int:
-        """How many streams there are."""
-        return self._of.total()
-
-    @contextmanager
-    def taken(self, caller: str) -> Iterator[int]:
-        """While one more is open: how many there are. Raises TooManyStreams and StreamsFull."""
-        again = {"Retry-After": str(self._settings.retry_after_s)}
-        if self.open >= self._settings.live_streams_max:
-            raise StreamsFull(f"{self._settings.live_streams_max} live streams are open here; try again", headers=again)
-        if self._of[caller] >= self._settings.live_streams_caller_max:
-            most = self._settings.live_streams_caller_max
-            raise TooManyStreams(f"{most} live streams of yours are open here; close one", headers=again)
-        self._of[caller] += 1
-        STREAMS.inc()
-        try:
-            yield self.open
-        finally:
-            STREAMS.dec()
-            self._of -= Counts({caller: 1})  # drops who has none left
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,16 +19,9 @@ from infra.http.server import config_of
 from infra.settings import Settings
 from query_api.live import ids
 from query_api.live.feed import Feed
+from query_api.live.places import STREAMS_FULL, TOO_MANY_STREAMS, Places, StreamsFull, TooManyStreams
 from query_api.live.readings import Lag, Reading, TitleViewers, Topic, Viewers
-from query_api.live.streams import (
-    STREAMS_FULL,
-    TOO_MANY_STREAMS,
-    Asked,
-    LiveStream,
-    Places,
-    StreamsFull,
-    TooManyStreams,
-)
+from query_api.live.streams import Asked, LiveStream
 from query_api.stores import StoreUnavailable
 from tests.query_api.live.listening import Received, listening
 

@@ -49,25 +49,32 @@ async def continue_watching_reply(sources: Sources, asked: Asked) -> Whole:
 
 
 async def _read(sources: Sources, asked: Asked) -> Read:
-    """What the reply is made of, in one round trip. Raises StoreUnavailable."""
+    """What the reply is made of: one round trip, but for what is asked once for many. Raises StoreUnavailable."""
     store, viewer = sources.redis, asked.viewer
     keys = [ROWS.format(asked.profile_id)]
     if viewer is not None:
         keys.append(HELD.format(viewer.account_id))
     titles = sources.title_facts.version
     try:
-        reading = store.connected().values_of(*keys)
-        withdrawn, complete = sources.withdrawn.known(), sources.refill.known()
-        if withdrawn is not None and complete is not None:
-            values, *held = await reading
-        else:
-            others = sources.withdrawn.now(), sources.refill.now()
-            (values, *held), withdrawn, complete = await asyncio.gather(reading, *others)
-        if complete and not values:
-            complete = await sources.refill.read()  # it may have been emptied since that was known
+        if (complete := sources.refill.known()) is None:
+            complete = await sources.refill.now()
+        values, held, withdrawn = await _rows(sources, keys)
+        if complete and not values:  # Redis may have been emptied since that was known
+            complete = await sources.refill.read()
+            values, held, withdrawn = await _rows(sources, keys)
     except store.failures as error:
         raise store.failed(error) from error
-    return Read(values, Around(held[0] if held else [], withdrawn, titles), complete)
+    return Read(values, Around(held, withdrawn, titles), complete)
+
+
+async def _rows(sources: Sources, keys: Sequence[str]) -> tuple[list[bytes], list[bytes], frozenset[str]]:
+    """The values of the first key, and of the second if there is one; and what was withdrawn."""
+    reading = sources.redis.connected().values_of(*keys)
+    if (withdrawn := sources.withdrawn.known()) is not None:
+        values, *held = await reading
+    else:
+        (values, *held), withdrawn = await asyncio.gather(reading, sources.withdrawn.now())
+    return values, held[0] if held else [], withdrawn
 
 
 class _Making:

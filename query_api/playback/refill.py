@@ -24,7 +24,8 @@ Positions: TypeAlias = dict[tuple[str, int], int]
 class Refill:
     """Compares how far Redis's projection is with how far this process has seen it, and with what Postgres's had
     applied settings.refill_witness_s ago: when it is not as far, rows are missing. That is looked at at most once in
-    settings.refill_checked_s, by one for all who ask meanwhile, in the round trip of whoever does; read() looks now.
+    settings.refill_checked_s, by one for all who ask meanwhile; read() looks now. Rows that are read after Redis had
+    all are all: checkpoints move after rows.
     """
 
     def __init__(

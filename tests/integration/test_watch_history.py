@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from events.playback import WatchHistoryRemoved
+from infra.access.permissions import Principal
 from infra.ids import new_id
 from projections.playback.watch_history_removed import RemovedFromHistory
 from projections.stores.cassandra import CassandraStore
@@ -25,6 +26,12 @@ from tests.integration.query_api_stores import (
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
+
+ANALYST = Principal(subject="analyst", roles=("analyst",))
+ADD_PROFILE = """
+    insert into identity_profiles (account_id, profile_id, name, language, kids, has_pin, preferences, created_at)
+    values ($1, $2, '', 'nl', false, false, '{}', now())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +121,48 @@ async def test_everything_that_is_kept_of_a_profile_is_exported(stores: Stores, 
     assert [row["session_id"] for row in by_kind["watched"]] == list(starts)
     assert [row["session_id"] for row in by_kind["watched"] if row["removed"]] == [gone]
     assert lines[0]["continue_watching"]["title_id"] == "heat"
+
+
+async def test_everything_that_is_kept_of_an_account_is_exported_profile_by_profile(stores: Stores) -> None:
+    account_id, *profile_ids = sorted(new_id() for _ in range(4))
+    for profile_id in profile_ids:
+        await stores.postgres.execute(ADD_PROFILE, account_id, profile_id)
+        for number in range(3):
+            session_id, started_at = f"{profile_id}-{number}", NOW - timedelta(days=number)
+            await stores.watched(profile_id, started_at, session_id)
+            await stores.session(session_id, profile_id, account_id=account_id, started_at=started_at)
+    await stores.continue_watching(profile_ids[1], "heat", 1)
+    await stores.session(new_id(), new_id(), account_id="household-1")
+    owner = Principal(subject="owner", account_id=account_id)
+    child = Principal(subject="child", account_id=account_id, profile_id=profile_ids[0], maturity_limit=12)
+    path = f"/v1/accounts/{account_id}/playback-export"
+    async with running_query_api(stores.settings.model_copy(update={"export_page_rows": 2})) as api:
+        await api.until_missing()
+        replies = [await api.get(path, who) for who in (owner, ANALYST)]
+        refused = [await api.get(path, who) for who in (child, viewer("another-profile"))]
+    assert [reply.json()["type"].rpartition("/")[2] for reply in refused] == 2 * ["not-your-account"]
+    for reply in replies:
+        assert (reply.status_code, reply.headers["content-type"]) == (200, "application/x-ndjson")
+        lines = [json.loads(line) for line in reply.text.splitlines()]
+        assert lines.pop() == {"kind": "end", "profile": 3, "continue_watching": 1, "session": 9, "watched": 9}
+        whose = ""
+        for line in lines:
+            told = line[line["kind"]]
+            whose = told["profile_id"] if line["kind"] == "profile" else whose
+            assert told.get("profile_id", whose) == whose
+            assert told.get("session_id", whose).startswith(whose) or line["kind"] == "continue_watching"
+        assert [line["profile"]["profile_id"] for line in lines if line["kind"] == "profile"] == profile_ids
+
+
+async def test_an_account_without_profiles_has_an_empty_export(query_api: QueryApi) -> None:
+    account_id = new_id()
+    owner = Principal(subject="owner", account_id=account_id)
+    reply = await query_api.get(f"/v1/accounts/{account_id}/playback-export", owner)
+    assert reply.json() == {"kind": "end", "profile": 0, "continue_watching": 0, "session": 0, "watched": 0}
+
+
+async def test_an_export_is_refused_while_one_of_its_stores_is_away(stores: Stores, profile_id: str) -> None:
+    async with running_query_api(stores.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})) as api:
+        await api.until_missing("redis")
+        reply = await api.get(f"/v1/profiles/{profile_id}/playback-export", viewer(profile_id))
+    assert (reply.status_code, reply.json()["store"]) == (503, "redis")

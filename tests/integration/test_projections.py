@@ -20,6 +20,7 @@ from projections.stores.redis import RedisStore
 from projections.stores.tables import Table
 from tests.builders import movie, reported, session
 from tests.integration.projection_workers import Worker, begin_here, evening, eventually, produce
+from tests.integration.query_api_stores import OPERATOR, running_query_api
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
@@ -249,11 +250,30 @@ async def test_postgres_may_stop_and_come_back_and_the_other_stores_go_on(
     assert await postgres.fetchval("select count(*) from dead_letters") == before
 
 
-async def test_an_emptied_redis_is_filled_again(live: Settings, fleet: Fleet, views: Views, redis: Redis) -> None:
+async def test_an_emptied_redis_is_filled_again_and_readers_are_told_until_it_is(
+    live: Settings, fleet: Fleet, views: Views, redis: Redis
+) -> None:
     await produce(live, evening("flush", sessions=SESSIONS, reports=20))
     expected = {str(n): 190_000 for n in range(SESSIONS // 2)}
     await eventually(lambda: _is(views.bookmarks("flush"), expected))
-    await redis.flushall()
+    async with running_query_api(live) as api:
+
+        async def seen() -> tuple[bool, list[int]]:
+            reply = await api.get("/v1/profiles/flush-profile-7/continue-watching", OPERATOR)
+            shown = reply.json()
+            return shown["complete"], [row["position_ms"] for row in shown["items"]]
+
+        async def is_whole() -> bool:
+            complete, positions = await seen()
+            assert not complete or positions == [190_000]
+            return complete
+
+        await eventually(is_whole)
+        fleet.workers["redis"].terminate()
+        await redis.flushall()
+        assert await seen() == (False, [])
+        await fleet.up()
+        await eventually(is_whole)
     await eventually(lambda: _is(views.bookmarks("flush"), expected))
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from typing import Final
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from commands.catalog import routes as catalog
 from commands.dependencies import Resources
@@ -48,10 +46,7 @@ from infra.http.territory import Territories
 from infra.postgres import Role, connect_pool
 from infra.publisher import Publisher
 from infra.settings import Settings
-from infra.telemetry import probes
-
-UNUSED_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own, which else looks for OpenTelemetry's providers on every request; infra/telemetry.py is ours."""
+from infra.telemetry import UNUSED_TELEMETRY, probes
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -8,9 +8,11 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from typing import Final
 
 import structlog
 import uvicorn
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,6 +36,9 @@ BEGAN = "playhead.began"
 """Where a request's scope keeps when it began, monotonic; None: how long it takes is not counted any more."""
 REQUESTS = Counter("playhead_http_requests_total", "Requests answered", ["method", "status"])
 LATENCY = Histogram("playhead_http_request_seconds", "From request to reply", ["method"])
+
+UNUSED_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own, which else looks for OpenTelemetry's providers on every request; this module is ours."""
 
 Readiness = Callable[[], Awaitable[dict[str, str]]]
 """What is not ready, by name, with the reason; empty when all is."""

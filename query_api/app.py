@@ -23,7 +23,7 @@ from infra.http.server import serve
 from infra.personal_data import MasterKey
 from infra.positions import BadPosition
 from infra.settings import Settings
-from infra.telemetry import probes
+from infra.telemetry import UNUSED_TELEMETRY, probes
 from query_api import (
     access,
     authorization,
@@ -151,6 +151,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="What viewers and dashboards ask for",
         openapi_url=None,
         lifespan=connected,
+        telemetry=UNUSED_TELEMETRY,
     )
     app.state.settings = settings
     app.state.sources = sources

@@ -76,8 +76,9 @@ class Coding(NamedTuple):
 def codings_of(settings: Settings) -> Mapping[bytes, Coding]:
     """The codings at the levels that are set, by name; of those that a client likes equally the first is taken."""
     of_zstd, of_br, of_gzip = settings.reply_zstd_level, settings.reply_br_level, settings.reply_gzip_level
+    kept = zstd.ZstdCompressor(level=of_zstd)  # to make one takes longer than to compress a page, and frames are apart
     return {
-        b"zstd": Coding(lambda body: zstd.compress(body, of_zstd), lambda: _Zstd(of_zstd)),
+        b"zstd": Coding(lambda body: kept.compress(body, zstd.ZstdCompressor.FLUSH_FRAME), lambda: _Zstd(of_zstd)),
         b"br": Coding(
             lambda body: bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=of_br)), lambda: _Brotli(of_br)
         ),

@@ -133,7 +133,7 @@ routes = APIRouter(tags=["audience"], dependencies=[Depends(Needs(Scope.PLAYBACK
     response_model=Audience | Projected,
     responses=TABLE.replies(EXAMPLE, *EVERY_VIEW, TITLE_UNKNOWN),
 )
-@kept(Kept((TOPIC, CATALOG), (Turn.HOUR,), timeless_with="to"))
+@kept(Kept((TOPIC, CATALOG), (Turn.MINUTE,), timeless_with="to"))
 async def read_audience(
     title_id: TitleId,
     sources: From,

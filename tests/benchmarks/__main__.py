@@ -24,6 +24,7 @@ from tests.benchmarks import (
     reads,
     rebuild,
     relay,
+    replies,
     tokens,
 )
 from tests.benchmarks.bench import Bench, opened
@@ -42,6 +43,7 @@ class Name(StrEnum):
     APPEND = "append"
     EVENTSOURCING = "eventsourcing"
     READS = "reads"
+    REPLIES = "replies"
     CONTINUE_WATCHING = "continue-watching"
     TOKENS = "tokens"
     LEASES = "leases"
@@ -60,6 +62,7 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.APPEND: append.run,
     Name.EVENTSOURCING: eventsourcing.run,
     Name.READS: reads.run,
+    Name.REPLIES: replies.run,
     Name.CONTINUE_WATCHING: continue_watching.run,
     Name.TOKENS: tokens.run,
     Name.LEASES: leases.run,

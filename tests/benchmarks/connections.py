@@ -11,7 +11,7 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class Refused(Exception):
-    """A reply that is not 2xx: the benchmark, or the server, is wrong."""
+    """A reply that is neither 2xx nor 304: the benchmark, or the server, is wrong."""
 
 
 class Connection:
@@ -27,7 +27,7 @@ class Connection:
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = CONTENT_LENGTH.search(head)
         body = await self._reader.readexactly(int(length[1])) if length else b""
-        if not head.startswith(b"HTTP/1.1 2"):
+        if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.1 304")):
             raise Refused(f"{head.decode()}{body.decode()}")
         return body
 

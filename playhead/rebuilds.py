@@ -27,6 +27,8 @@ from infra.ids import new_id
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from infra.telemetry import ProbeServer, configure_logs, log
+from playhead import view_versions
+from playhead.console import out
 from playhead.kept_versions import AWAY, KeptVersions
 from playhead.leading import Lead
 from playhead.view_requests import Changes, Request, open_requests
@@ -69,6 +71,7 @@ class Rebuilds:
         self._record = ViewChanges(pool, handling, settings.view_requests_open_max)
         self._jobs: dict[Lane, Job] = {}
         self._not_before_s: dict[tuple[str, int], float] = {}
+        self._mirror_at_s = float("-inf")
         self._stopped = asyncio.Event()
         self.trouble: str | None = "not started"
 
@@ -99,6 +102,7 @@ class Rebuilds:
 
     async def _round(self) -> None:
         self._reap()  # before the requests are read: what has ended is not among them
+        await self._mirror()
         versions = await registry.read(self._pool)
         requests = await open_requests(self._pool)
         metrics.show_versions(versions)
@@ -106,6 +110,17 @@ class Rebuilds:
         metrics.REQUESTS_OPEN.set(len(requests))
         self._begin(requests)
         self._kept.tend(versions, {job.request.view for job in self._jobs.values()})
+
+    async def _mirror(self) -> None:
+        """Have the registry know what the other stores say is live, now and then; one that is away says nothing."""
+        if monotonic_s() < self._mirror_at_s:
+            return
+        self._mirror_at_s = monotonic_s() + self._settings.rebuilds_mirror_interval_s
+        try:
+            async with asyncio.timeout(2 * self._settings.query_timeout_s):
+                await view_versions.mirror(self._settings)
+        except AWAY as error:
+            log.warning("views_not_mirrored", reason=repr(error))
 
     def _reap(self) -> None:
         for lane, job in [*self._jobs.items()]:
@@ -165,6 +180,7 @@ class Rebuilds:
         """Leave everything as it is, for who works next."""
         tasks = [*(job.task for job in self._jobs.values()), *self._kept.let_go()]
         self._jobs.clear()
+        self._mirror_at_s = float("-inf")
         metrics.show_versions(())
         metrics.REBUILDS_LEADING.set(0)
         for task in tasks:
@@ -190,6 +206,7 @@ def _named(request: Request) -> dict[str, object]:
 def run(settings: Settings) -> None:
     """Carry out what is asked until SIGTERM or SIGINT."""
     configure_logs(settings)
+    out.quiet = True  # what `playhead views` shows; here it is in the log and the metrics
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     uvloop.run(_run(settings))

@@ -3,6 +3,7 @@ store stops only its own views.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from infra.settings import Settings
@@ -46,6 +47,8 @@ from projections.subscription.subscription_due import SubscriptionsDue
 from projections.subscription.subscription_history import SubscriptionHistory
 from projections.subscription.subscriptions import Subscriptions
 from projections.subscription.transactions import Transactions
+from projections.versions.keeping import KeptByProjection
+from projections.versions.registry import Elsewhere
 from projections.views import View
 from projections.worker import Worker, run_worker
 
@@ -56,7 +59,7 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
     """The views in Postgres."""
     return (
         PlaybackSessions(reorder_window=settings.reorder_window_events),
-        *quality_views(),
+        *quality_views(minutes_kept_for=timedelta(days=settings.minutes_kept_days), hours_kept_for=hours(settings)),
         CatalogTitles(),
         CatalogWindows(),
         CatalogSearch(),
@@ -64,7 +67,7 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
         DeadLetters(),
         StaffActions(),
         *audience_views(settings),
-        ProfileScreenTimeByHour(),
+        ProfileScreenTimeByHour(kept_for=hours(settings)),
         DeadLetterDecisions(),
         *subscription_views(),
         *identity_views(),
@@ -74,7 +77,7 @@ def postgres_views(settings: Settings) -> tuple[PostgresView, ...]:
 def audience_views(settings: Settings) -> tuple[PostgresView, ...]:
     """What is added up of playback sessions, by title."""
     return (
-        TitleAudienceByHour(complete_at=settings.complete_at_ratio),
+        TitleAudienceByHour(complete_at=settings.complete_at_ratio, kept_for=hours(settings)),
         TitleStartsByDay(),
         TitleRetentionByDay(complete_at=settings.complete_at_ratio),
         TitleProfilesByDay(),
@@ -121,6 +124,11 @@ def token_lifetimes(settings: Settings) -> TokenLifetimes:
     return TokenLifetimes(access_s=access_s, playback_s=settings.playback_token_ttl_s)
 
 
+def hours(settings: Settings) -> timedelta:
+    """How long rows of an hour are kept."""
+    return timedelta(days=settings.hours_kept_days)
+
+
 def thresholds(settings: Settings) -> Thresholds:
     """The thresholds that are configured."""
     return Thresholds(**{name: getattr(settings, name) for name in Thresholds.__struct_fields__})
@@ -136,7 +144,9 @@ class Projection(NamedTuple):
 def postgres(settings: Settings) -> Projection:
     """Exact tables."""
     views = postgres_views(settings)
-    return Projection(PostgresStore(settings, views), views)
+    elsewhere = {view.name: Elsewhere("cassandra", view.version) for view in cassandra_views(settings)}
+    elsewhere |= {view.name: Elsewhere("redis", view.version) for view in redis_views(settings)}
+    return Projection(PostgresStore(settings, views, KeptByProjection(views, elsewhere)), views)
 
 
 def cassandra(settings: Settings) -> Projection:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -54,12 +54,15 @@ class AggregateView(View[R], Generic[R, S]):
 
     `row`: a struct whose first field is its key, made of what it adds up by. `sums`: the fields that are added up, each
     an int or a tuple of ints of one length; `maxima`: tuples of ints, or bytes, of which the largest stay (a
-    HyperLogLog's registers); every other field follows from the key.
+    HyperLogLog's registers); every other field follows from the key. `passing`: the field that says when a row's time
+    was, and `kept_for`: rows of longer ago may be removed (projections/sweeping.py); None: never.
     """
 
     source: type[KeyedView[S, str]]
     sums: tuple[str, ...]
     maxima: tuple[str, ...] = ()
+    passing: str = ""
+    kept_for: timedelta | None = None
     topics = ()
     events = ()
 

@@ -26,6 +26,7 @@ from projections.letters import KafkaLetters
 from projections.projector import Projector
 from projections.pulse import Pulse
 from projections.store import Store
+from projections.sweeping import Sweeper
 from projections.views import View
 
 SESSION_TIMEOUT_S = 6.0  # the least that brokers allow: a killed worker's partitions are taken over after this
@@ -45,12 +46,14 @@ class Worker:
         self._projector = Projector(store, Engine(store, views, self._letters), self._app.consumer, settings)
         self._app.intake = self._projector
         self._pulse = Pulse(self._app.consumer.answers, settings.produce_silent_s)
+        self._sweeper = Sweeper(views, settings)
         self._probes = ProbeServer(settings, self._missing)
         self._running: asyncio.Task[None] | None = None
         _declare(self._app, topics_of(views), self._projector)
         self._app.task(self._run)
         self._app.task(self._mirror)
         self._app.task(self._pulse.listen)
+        self._app.task(self._sweeper.run)
         self._app.on_before_shutdown.connect(self._drain, weak=False)
 
     async def run(self) -> None:

@@ -2,7 +2,7 @@
 of its own time zone. A view of playback_sessions (docs/measures.md, "Screen time").
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -37,6 +37,10 @@ class ProfileScreenTimeByHour(AggregateView[ProfileScreenTime, PlaybackSession])
     row = ProfileScreenTime
     source = PlaybackSessions
     sums = ("sessions", "minutes")
+    passing = "hour"
+
+    def __init__(self, *, kept_for: timedelta | None = None) -> None:
+        self.kept_for = kept_for
 
     def contributions(self, row: PlaybackSession) -> tuple[ProfileScreenTime, ...]:
         """Its session."""

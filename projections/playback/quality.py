@@ -6,7 +6,7 @@ one that goes on from another CDN goes over to that one wholly. Downloads are le
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -105,8 +105,11 @@ class QualityByTime(AggregateView[Quality, PlaybackSession]):
     source = PlaybackSessions
     sums = Quality.__struct_fields__[9:]
 
-    def __init__(self, interval: Interval) -> None:
+    passing = "begins_at"
+
+    def __init__(self, interval: Interval, kept_for: timedelta | None = None) -> None:
         self.name = f"quality_by_{interval}"
+        self.kept_for = kept_for
         self._floor = FLOOR[interval]
 
     def contributions(self, row: PlaybackSession) -> Iterable[Quality]:
@@ -146,8 +149,11 @@ class QualityCounts(AggregateView[QualityCount, PlaybackSession]):
     sums = ("occurrences",)
     _told_apart_by = attrgetter("startup_ms", "error_count", "offline", "territory", "cdn", "cdn_edge")
 
-    def __init__(self, interval: Interval) -> None:
+    passing = "begins_at"
+
+    def __init__(self, interval: Interval, kept_for: timedelta | None = None) -> None:
         self.name = f"quality_counts_by_{interval}"
+        self.kept_for = kept_for
         self._floor = FLOOR[interval]
 
     def gives_the_same(self, before: PlaybackSession, after: PlaybackSession) -> bool:
@@ -169,9 +175,16 @@ class QualityCounts(AggregateView[QualityCount, PlaybackSession]):
             yield _counted(place, "error", label, times)
 
 
-def quality_views() -> tuple[QualityByTime | QualityCounts, ...]:
+def quality_views(
+    minutes_kept_for: timedelta | None = None, hours_kept_for: timedelta | None = None
+) -> tuple[QualityByTime | QualityCounts, ...]:
     """All of them."""
-    return (QualityByTime("minute"), QualityCounts("minute"), QualityByTime("hour"), QualityCounts("hour"))
+    return (
+        QualityByTime("minute", minutes_kept_for),
+        QualityCounts("minute", minutes_kept_for),
+        QualityByTime("hour", hours_kept_for),
+        QualityCounts("hour", hours_kept_for),
+    )
 
 
 def _counted(place: Place, counted: Counted, label: str, occurrences: int) -> QualityCount:

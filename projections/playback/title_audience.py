@@ -2,7 +2,7 @@
 started in. A view of playback_sessions, which a late report changes where it belongs (docs/measures.md, "Audience").
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -40,8 +40,11 @@ class TitleAudienceByHour(AggregateView[TitleAudience, PlaybackSession]):
     source = PlaybackSessions
     sums = ("plays", "starts", "watched_ms", "completions")
 
-    def __init__(self, *, complete_at: float = COMPLETE_AT) -> None:
+    passing = "hour"
+
+    def __init__(self, *, complete_at: float = COMPLETE_AT, kept_for: timedelta | None = None) -> None:
         self._complete_at = complete_at
+        self.kept_for = kept_for
 
     def contributions(self, row: PlaybackSession) -> tuple[TitleAudience]:
         """Its session."""

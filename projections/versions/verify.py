@@ -3,7 +3,8 @@
 The snapshot is taken while the projection is locked; what takes long, to compare, happens after it was let go.
 """
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import msgspec
 
@@ -11,12 +12,16 @@ from infra.clock import utc_now
 from infra.postgres import Connection, Role, connect
 from infra.settings import Settings
 from projections.stores.tables import Table
+from projections.sweeping import kept_since
 from projections.versions import registry
 from projections.versions.build import Build
 from projections.versions.changes import NotReached, locked
 from projections.versions.groups import AnyView
 from projections.versions.registry import VersionRefused
 from projections.views import AggregateView, ListView
+
+CLOCKS_APART: Final = timedelta(hours=1)
+"""How much less is compared than is kept: rows are removed by the clock of another process."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -94,13 +99,14 @@ async def _at_the_same_offsets(build: Build, settings: Settings, reading: Connec
 async def _compare(reading: Connection, view: AnyView, build: Build, settings: Settings) -> Compared:
     columns = comparable(view)
     listed = ", ".join(f'"{column}"' for column in columns)
-    other = build.version.tables[view.name]
-    counts = [await _digest(reading, table, listed) for table in (view.name, other)]
+    now = utc_now()
+    live, other = (kept_of(view, table, now) for table in (view.name, build.version.tables[view.name]))
+    counts = [await _digest(reading, table, listed) for table in (live, other)]
     (live_rows, live_digest), (rows, digest) = counts
     samples: list[Difference] = []
     if counts[0] != counts[1]:
         joined = _of_lists if isinstance(view, ListView) else _of_rows
-        samples = await joined(reading, view.name, other, columns, settings.view_verify_samples)
+        samples = await joined(reading, live, other, columns, settings.view_verify_samples)
     return Compared(view.name, live_rows, rows, live_digest, digest, samples)
 
 
@@ -110,6 +116,14 @@ def comparable(view: AnyView) -> list[str]:
     """
     maxima = view.maxima if isinstance(view, AggregateView) else ()
     return [column for column in Table(view).stored if column not in maxima]
+
+
+def kept_of(view: AnyView, table: str, now: datetime) -> str:
+    """The rows of a table that are compared: of what is kept for a time only those that nobody's clock has removed."""
+    if not isinstance(view, AggregateView) or view.kept_for is None:
+        return table
+    since = kept_since(view, now) + CLOCKS_APART
+    return f"(select * from {table} where {view.passing} >= '{since.isoformat()}') as kept"
 
 
 async def _digest(reading: Connection, table: str, listed: str) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from fastapi import Query
 from infra.settings import Settings
 from query_api.dependencies import ReadSettings
 from query_api.tables import ranges
+from query_api.tables.kept import check_kept
 from query_api.tables.ranges import DAY, HOUR, UTC_ZONE, AskedSpan, AskedZone, Most, cut
 
 __all__ = ["DAY", "HOUR", "Buckets", "Interval", "Range", "asked_buckets", "asked_days", "day_of", "hour_of"]
@@ -58,10 +59,13 @@ async def asked_buckets(
     RequestValidationError.
     """
     if interval == "day":
-        return Buckets(cut(span, ranges.Interval.DAY, zone, _days(settings)), interval, zone)
-    default = settings.audience_default_days * HOURS_A_DAY
-    most = Most(min(settings.audience_max_buckets, settings.audience_max_days * HOURS_A_DAY), default)
-    return Buckets(cut(span, ranges.Interval.HOUR, UTC_ZONE, most), interval, zone)
+        over = cut(span, ranges.Interval.DAY, zone, _days(settings))
+    else:
+        default = settings.audience_default_days * HOURS_A_DAY
+        most = Most(min(settings.audience_max_buckets, settings.audience_max_days * HOURS_A_DAY), default)
+        over = cut(span, ranges.Interval.HOUR, UTC_ZONE, most)
+    check_kept(over.begin, settings.hours_kept_days, "hours")
+    return Buckets(over, interval, zone)
 
 
 async def asked_days(settings: ReadSettings, span: AskedSpan) -> Range:

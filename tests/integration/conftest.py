@@ -8,6 +8,7 @@ import pytest
 from infra.migrate import migrate
 from infra.postgres import Pool, connect_pool
 from infra.settings import Settings
+from tests.integration.query_api_stores import KEPT_DAYS
 from tests.integration.showing import HOME
 from tests.servers import Servers
 
@@ -16,9 +17,15 @@ from tests.servers import Servers
 async def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of an installation whose servers run and are migrated; keys and state in a directory of the run. Its
     viewers are at HOME, and its billing is elsewhere: what is about entitlement says that a subscription is required.
-    Nobody is short of streams: what is about limits has its own.
+    Nobody is short of streams: what is about limits has its own. What tests leave of any year is kept.
     """
-    ours = {"default_territory": HOME, "subscription_required": False, "streams_without_plan": 50}
+    ours: dict[str, object] = {
+        "default_territory": HOME,
+        "subscription_required": False,
+        "streams_without_plan": 50,
+        "minutes_kept_days": KEPT_DAYS,
+        "hours_kept_days": KEPT_DAYS,
+    }
     settings = settings_for(servers, tmp_path_factory.mktemp("state"), **ours)
     await migrate(settings, lambda _: None)
     return settings

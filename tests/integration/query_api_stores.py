@@ -24,6 +24,7 @@ from tests.servers import Servers
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 RECOVERY_S = 30
+KEPT_DAYS = 50 * 365  # rows of tests have any date, and are there in any year
 OPERATOR = Principal(subject="operations", roles=("operator",))
 
 
@@ -38,6 +39,8 @@ def settings_of(servers: Servers, state_dir: Path) -> Settings:
         redis_url=at.redis_url,
         read_your_writes_wait_s=1.0,
         query_timeout_s=3.0,
+        minutes_kept_days=KEPT_DAYS,
+        hours_kept_days=KEPT_DAYS,
     )
 
 

@@ -79,7 +79,7 @@ def test_a_title_that_nobody_started_has_a_curve_without_shares() -> None:
 
 
 async def buckets(begin: datetime, hours: int, interval: Interval, zone: ZoneInfo) -> Buckets:
-    return await asked_buckets(Settings(), Span(begin, begin + hours * HOUR), zone, interval)
+    return await asked_buckets(Settings(hours_kept_days=36_500), Span(begin, begin + hours * HOUR), zone, interval)
 
 
 async def test_days_are_those_of_the_zone() -> None:

@@ -21,6 +21,7 @@ create table profile_screen_time_by_hour (
     "minutes" bigint not null
 ) with (fillfactor = 70);
 create index profile_screen_time_by_hour_of_account on profile_screen_time_by_hour (account_id, hour);
+create index profile_screen_time_by_hour_hour on profile_screen_time_by_hour (hour);
 """
 
 

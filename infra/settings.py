@@ -289,7 +289,7 @@ class Settings(ServerAccess):
     slab_max_records: int = Field(default=1_000, ge=1)
     slab_max_bytes: int = Field(default=2 * MIB, ge=KIB, description="of their bodies")
     batch_max_records: int = Field(default=5_000, ge=1, description="records in one store transaction")
-    batch_max_bytes: int = Field(default=16 * MIB, ge=KIB, description="of their bodies; as much waits beside it")
+    batch_max_bytes: int = Field(default=8 * MIB, ge=KIB, description="of their bodies; as much waits beside it")
     fetch_max_bytes: int = 4 * MIB
     partition_fetch_max_bytes: int = 1 * MIB
     store_retry_max_s: float = Field(default=5.0, description="longest pause between tries of an unreachable store")
@@ -339,13 +339,14 @@ class Settings(ServerAccess):
         default=0.5, gt=0, description="how long a process uses what it knows of which version of a view is live"
     )
     view_verify_page_rows: int = Field(default=1_000, ge=1, description="of Redis and Cassandra, read at a time")
-    view_verify_again_max: int = Field(default=10_000, ge=1, description="rows that differed, compared once more")
-    view_verify_again_tries: int = Field(default=10, ge=1, description="as events come meanwhile")
+    view_verify_again_max: int = Field(default=2_000, ge=1, description="rows that differed, compared once more")
+    view_verify_again_tries: int = Field(default=3, ge=1, description="that bring none nearer; events come meanwhile")
     view_verify_samples: int = Field(default=20, ge=1, description="rows shown that differ")
     view_verify_timeout_s: float = Field(default=3600.0, gt=0, description="one statement that compares")
     view_requests_open_max: int = Field(default=20, ge=1, description="asked over HTTP of a view, and not done yet")
     view_request_max_tries: int = Field(default=50, ge=1, description="what is interrupted more often has failed")
     rebuilds_poll_interval_s: float = Field(default=0.5, gt=0, description="how often what was asked is looked for")
+    rebuilds_mirror_interval_s: float = Field(default=10.0, gt=0, description="how often stores are asked what is live")
     rebuilds_followed_max: int = Field(default=8, ge=1, description="live views that `playhead rebuilds` keeps itself")
 
     # How far projections are: GET /v1/projections

@@ -18,7 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from infra.settings import Settings
 from infra.telemetry import log
 from projections.errors import StoreUnavailable
-from projections.slabs import Partition, Slab
+from projections.slabs import Partition, Slab, runs
 
 FETCH_WAIT_MS = 100
 """How long Kafka holds a fetch without records: while it does, no other partition is asked for (Faust: 1500)."""
@@ -80,17 +80,31 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _fetch_records(
         self, consumer: AIOKafkaConsumer, active_partitions: Any, timeout: float | None = None, max_records: Any = None
     ) -> dict[TopicPartition, list[SlabMessage]]:
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
-        return {place: self._slabs(Partition(*place), records) for place, records in fetched.items()}
+        """What has arrived, taken a slab's records at a time, so that it is known when it is enough in bytes."""
+        settings: Settings = self.app.settings
+        messages: dict[TopicPartition, list[SlabMessage]] = {}
+        count = size = 0
+        while count < settings.batch_max_records and size < settings.batch_max_bytes:
+            step = min(settings.slab_max_records, settings.batch_max_records - count)
+            fetched = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=step)
+            if not fetched:
+                break
+            for place, records in fetched.items():
+                slabs = self._slabs(Partition(*place), records)
+                messages.setdefault(place, []).extend(slabs)
+                count += len(records)
+                size += sum(message.value.size for message in slabs)
+            timeout = 0
+        return messages
 
     def _slabs(self, partition: Partition, records: Sequence[Any]) -> list[SlabMessage]:
-        size = self.app.settings.slab_max_records
+        settings: Settings = self.app.settings
         epoch, start = self._epochs.get(partition, 0), self._next.get(partition, records[0].offset)
         messages = []
-        for at in range(0, len(records), size):
-            slab = Slab(partition, start, records[at : at + size], epoch)
+        for run in runs(records, settings.slab_max_records, settings.slab_max_bytes):
+            slab = Slab(partition, start, run, epoch)
             start = slab.end
-            messages.append(SlabMessage(slab, records[at].timestamp))
+            messages.append(SlabMessage(slab, records[0].timestamp))
         self._next[partition] = start
         return messages
 

@@ -32,7 +32,7 @@ class Projector(Generic[V]):
         self._engine = engine
         self._log = log_
         self._settings = settings
-        self._inbox = Inbox(settings.batch_max_records)
+        self._inbox = Inbox(settings.batch_max_records, settings.batch_max_bytes)
         self._unplaced: set[Partition] = set()
         self._epochs: dict[Partition, int] = {}
         self._epoch = 0

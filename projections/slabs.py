@@ -1,6 +1,6 @@
 """What the engine takes in and remembers: slabs of records from one partition, and how far each is applied."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -51,11 +51,28 @@ class Slab(NamedTuple):
         """The offset after the last record."""
         return self.records[-1].offset + 1
 
+    @property
+    def size(self) -> int:
+        """Bytes of its records' bodies."""
+        return sum(len(record.value or b"") for record in self.records)
+
     def halves(self) -> tuple["Slab", "Slab"]:
         """The slab as two; it has at least two records."""
         middle = len(self.records) // 2
         first = self._replace(records=self.records[:middle])
         return first, self._replace(start=first.end, records=self.records[middle:])
+
+
+def runs(records: Sequence[Record], most: int, most_bytes: int) -> Iterator[Sequence[Record]]:
+    """The records in runs of at most so many and so many bytes; one that is larger is alone."""
+    begin = size = 0
+    for place, record in enumerate(records):
+        more = len(record.value or b"")
+        if place > begin and (place - begin >= most or size + more > most_bytes):
+            yield records[begin:place]
+            begin, size = place, 0
+        size += more
+    yield records[begin:]
 
 
 class Checkpoint(NamedTuple):

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     append,
     cmcd,
     continue_watching,
+    curve,
     eventsourcing,
     freshness,
     ingest,
@@ -48,6 +49,7 @@ class Name(StrEnum):
     TOKENS = "tokens"
     LEASES = "leases"
     MEMORY = "memory"
+    CURVE = "curve"
 
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
@@ -67,19 +69,24 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.TOKENS: tokens.run,
     Name.LEASES: leases.run,
 }
-"""Those that run when none is named; MEMORY takes as long as it is told to."""
+"""Those that run when none is named; MEMORY and CURVE take as long as they are told to."""
 
 
 @app.command()
 def main(
-    names: Annotated[list[Name] | None, typer.Argument(help="which to run; none: all but memory")] = None,
+    names: Annotated[list[Name] | None, typer.Argument(help="which to run; none: all but memory and curve")] = None,
     minutes: Annotated[float, typer.Option(help="how long `memory` takes")] = 10.0,
+    events: Annotated[int, typer.Option(help="how far `curve` goes")] = 1_000_000,
 ) -> None:
     """Measure Playhead against bare loops and print the ratios.
 
     Starts its own servers in .playhead/, unless PLAYHEAD_KAFKA_BOOTSTRAP and the like name some: those are written to.
     """
-    benchmarks = {**BENCHMARKS, Name.MEMORY: lambda bench: memory.run(bench, minutes)}
+    benchmarks = {
+        **BENCHMARKS,
+        Name.MEMORY: lambda bench: memory.run(bench, minutes),
+        Name.CURVE: lambda bench: curve.run(bench, events),
+    }
     uvloop.run(_run([benchmarks[name] for name in names or BENCHMARKS]))
 
 

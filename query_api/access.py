@@ -20,7 +20,10 @@ class NotYourAccount(Forbidden):
 NOT_YOUR_ACCOUNT = ProblemKind(403, "not-your-account", "The account belongs to someone else")
 EVERY_ACCOUNT_VIEW: Final = (*EVERY_VIEW, NOT_YOUR_ACCOUNT)
 
-AccountId = Annotated[str, Path(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="An account")]
+AccountId = Annotated[
+    str,
+    Path(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="An account", examples=["household-1"]),
+]
 
 
 def check_account(caller: Principal, account_id: str, *, own: Scope, staff: Scope) -> None:

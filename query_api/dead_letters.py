@@ -28,6 +28,7 @@ LetterId = Annotated[
         max_length=LETTER_ID_MAX_CHARS,
         pattern=ID_PATTERN,
         description="projection/topic/partition/offset",
+        examples=["redis/playback.events/3/4711"],
     ),
 ]
 

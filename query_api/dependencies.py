@@ -50,14 +50,14 @@ def settings_of(request: Request) -> Settings:
     return settings
 
 
-def _id(description: str) -> object:
-    return Path(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description)
+def _id(description: str, example: str) -> object:
+    return Path(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description, examples=[example])
 
 
-ProfileId = Annotated[str, _id("A viewer's profile")]
-SessionId = Annotated[str, _id("A playback session, as StartPlayback named it")]
-TitleId = Annotated[str, _id("A film, an episode or a series")]
-SeriesId = Annotated[str, _id("A series")]
+ProfileId = Annotated[str, _id("A viewer's profile", "viewer-1")]
+SessionId = Annotated[str, _id("A playback session, as StartPlayback named it", "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c3d")]
+TitleId = Annotated[str, _id("A film, an episode or a series", "made-up-s1e1")]
+SeriesId = Annotated[str, _id("A series", "made-up")]
 
 
 async def own_profile(caller: Watcher, profile_id: ProfileId) -> str:
@@ -124,6 +124,7 @@ async def positions(
             alias=HEADER,
             max_length=POSITION_HEADER_MAX_CHARS,
             description="What a command's reply held: the query waits, bounded, until its view has applied it",
+            examples=[POSITION_EXAMPLE],
         ),
     ] = None,
 ) -> list[Position]:

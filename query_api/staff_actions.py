@@ -19,6 +19,7 @@ from infra.personal_data import VERSION
 from query_api.dependencies import EVERY_PAGE, EVERY_VIEW, ID_MAX_CHARS, ID_PATTERN, AskedPage, From, Positions
 from query_api.paging import Listing, scope_of
 from query_api.tables.asking import AskedPages, asked_pages
+from query_api.tables.ranges import refused
 from query_api.tables.table import Projected, Table
 
 TOPICS: Final = ("catalog.events", "identity.events", "operations.events", "subscription.events")
@@ -109,18 +110,27 @@ class Filters:
         return f"select * from operations_staff_actions {where}{order}", values
 
 
-def _name(description: str) -> object:
-    return Query(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description)
+def _name(description: str, example: str) -> object:
+    return Query(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description, examples=[example])
 
 
 async def filters(
-    principal: Annotated[str | None, _name("Who did it")] = None,
-    stream: Annotated[str | None, _name("What it was done to, as `stream_id`")] = None,
-    type: Annotated[str | None, _name("The event's type")] = None,  # noqa: A002 - the parameter's name for clients
-    from_time: Annotated[Moment | None, Query(alias="from", description="From this time on")] = None,
-    to_time: Annotated[Moment | None, Query(alias="to", description="Before this time")] = None,
+    principal: Annotated[str | None, _name("Who did it", "operator-1")] = None,
+    stream: Annotated[str | None, _name("What it was done to, as `stream_id`", "identity.account-household-1")] = None,
+    type: Annotated[  # noqa: A002 - the parameter's name for clients
+        str | None, _name("The event's type", "identity.RoleGranted.v1")
+    ] = None,
+    from_time: Annotated[
+        Moment | None,
+        Query(alias="from", description="From this time on", examples=["2026-02-03T00:00:00+09:00"]),
+    ] = None,
+    to_time: Annotated[
+        Moment | None, Query(alias="to", description="Before this time", examples=["2026-02-04T00:00:00+09:00"])
+    ] = None,
 ) -> Filters:
-    """Which actions a request asks for."""
+    """Which actions a request asks for. Raises RequestValidationError."""
+    if from_time is not None and to_time is not None and from_time >= to_time:
+        raise refused("from", "Input should lie before `to`")
     return Filters(principal, stream, type, from_time, to_time)
 
 

@@ -22,9 +22,18 @@ VIEW_MAX_CHARS: Final = 63
 NUMBER_MAX: Final = 2**31 - 1
 
 ViewName = Annotated[
-    str, Path(min_length=1, max_length=VIEW_MAX_CHARS, pattern=VIEW_PATTERN, description="As in GET /v1/views")
+    str,
+    Path(
+        min_length=1,
+        max_length=VIEW_MAX_CHARS,
+        pattern=VIEW_PATTERN,
+        description="As in GET /v1/views",
+        examples=["playback_sessions"],
+    ),
 ]
-RequestNumber = Annotated[int, Path(ge=1, le=NUMBER_MAX, description="`version` in the reply to the request")]
+RequestNumber = Annotated[
+    int, Path(ge=1, le=NUMBER_MAX, description="`version` in the reply to the request", examples=[3])
+]
 
 COLUMNS: Final = """
     view, number, action, version, max_events_per_s, accept, force, reason, asked_by, asked_at, begun_at, tries,

@@ -20,7 +20,7 @@ from query_api.audience.windows import started
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC as CATALOG
 from query_api.catalog.cards import CARD_EXAMPLE, COLUMNS, FROM, IN_LANGUAGES, Card, TitleCard, card_values, texts_of
-from query_api.catalog.filters import Playable, Statement, Territory, What, add_open, add_what, what
+from query_api.catalog.filters import AnyTerritory, Playable, Statement, What, add_open, add_what, what
 from query_api.catalog.locales import Languages, Locales
 from query_api.dependencies import EVERY_VIEW, READER, From, Limit, Positions, ReadSettings
 from query_api.tables import asking
@@ -90,9 +90,7 @@ class Asked:
     limit: int
 
 
-async def asked_ranking(
-    what_: Annotated[What, Depends(what)], limit: Limit, territory: Territory | None = None
-) -> Asked:
+async def asked_ranking(what_: Annotated[What, Depends(what)], limit: Limit, territory: AnyTerritory = None) -> Asked:
     """The ranking that a request asks for."""
     return Asked(what_, territory, limit)
 

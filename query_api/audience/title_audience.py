@@ -19,7 +19,7 @@ from query_api.audience import TOPIC
 from query_api.audience.ranges import DAY, Buckets, Interval, Range, asked_buckets, day_of
 from query_api.caching.declared import Kept, Turn, kept
 from query_api.catalog import TOPIC as CATALOG
-from query_api.catalog.filters import Territory
+from query_api.catalog.filters import AnyTerritory
 from query_api.catalog.unknown import TITLE_UNKNOWN, TitleUnknown
 from query_api.dependencies import EVERY_VIEW, From, Positions, TitleId
 from query_api.tables.asking import Asked, asked
@@ -140,7 +140,7 @@ async def read_audience(
     positions: Positions,
     buckets: Annotated[Buckets, Depends(asked_buckets)],
     shown: Annotated[Asked, Depends(asked(TABLE))],
-    territory: Territory | None = None,
+    territory: AnyTerritory = None,
 ) -> Response:
     """Starts, different profiles, hours watched, completion and the peak hour of a title; by hour or day."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)

@@ -14,8 +14,11 @@ from query_api.catalog.cards import COLUMNS, FROM, Kind, Licence
 from query_api.dependencies import ID_MAX_CHARS, ID_PATTERN
 
 Sort: TypeAlias = Literal["newest", "name", "release_year"]
-Territory = Annotated[str, Query(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
-Year = Annotated[int | None, Query(ge=1800, le=3000)]
+Territory = Annotated[str, Query(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["KR"])]
+AnyTerritory = Annotated[
+    str | None, Query(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; left out: all", examples=["KR"])
+]
+Year = Annotated[int | None, Query(ge=1800, le=3000, description="This year is among them", examples=[2026])]
 
 OPEN: Final = """(
     exists (select from catalog_windows as w where w.title_id = {title} and {which})
@@ -27,8 +30,8 @@ INDEXED_LANGUAGES: Final = ("ko", "en")
 """Those whose order of names has an index; the others are sorted when asked for."""
 
 
-def _text_filter(description: str) -> object:
-    return Query(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description)
+def _text_filter(description: str, example: str) -> object:
+    return Query(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description=description, examples=[example])
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class Released:
 
 
 async def what(
-    kind: Annotated[Kind | None, Query(description="Only this kind")] = None,
-    genre: Annotated[str | None, _text_filter("Only this genre")] = None,
-    person: Annotated[str | None, _text_filter("Only with this person (person_id)")] = None,
-    provider: Annotated[str | None, _text_filter("Only from this provider (provider_id)")] = None,
+    kind: Annotated[Kind | None, Query(description="Only this kind", examples=["movie"])] = None,
+    genre: Annotated[str | None, _text_filter("Only this genre", "drama")] = None,
+    person: Annotated[str | None, _text_filter("Only with this person (person_id)", "p-1")] = None,
+    provider: Annotated[str | None, _text_filter("Only from this provider (provider_id)", "made-up-pictures")] = None,
     maximum_age: Annotated[
-        int | None, Query(ge=0, le=120, description="Only what this age may see by every rating; nothing unrated")
+        int | None,
+        Query(ge=0, le=120, description="Only what this age may see by every rating; nothing unrated", examples=[12]),
     ] = None,
 ) -> What:
     """What is asked for."""
@@ -73,9 +77,16 @@ async def what(
 
 
 async def playable(
-    territory: Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="Only what can be played here")] = None,
-    at: Annotated[Moment | None, Query(description="With territory or licence: when; left out: now")] = None,
-    licence: Annotated[Licence | None, Query(description="Only what can be played under this licence")] = None,
+    territory: Annotated[
+        str | None, Query(pattern="^[A-Z]{2}$", description="Only what can be played here", examples=["KR"])
+    ] = None,
+    at: Annotated[
+        Moment | None,
+        Query(description="With territory or licence: when; left out: now", examples=["2026-02-01T09:00:00+09:00"]),
+    ] = None,
+    licence: Annotated[
+        Licence | None, Query(description="Only what can be played under this licence", examples=["svod"])
+    ] = None,
 ) -> Playable:
     """Where, when and how it should be playable."""
     return Playable(territory, at, licence)

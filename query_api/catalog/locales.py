@@ -78,7 +78,12 @@ def parse_locales(header: str) -> Locales:
 async def accepted_locales(
     header: Annotated[
         str,
-        Header(alias=HEADER, max_length=HEADER_MAX_CHARS, description="The languages to show names in, best first"),
+        Header(
+            alias=HEADER,
+            max_length=HEADER_MAX_CHARS,
+            description="The languages to show names in, best first",
+            examples=["ko-KR, en;q=0.5"],
+        ),
     ] = "",
 ) -> Locales:
     """The languages that a request asks for."""

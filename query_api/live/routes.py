@@ -69,7 +69,12 @@ class Live:
 async def asked_topics(
     caller: Follower,
     topics: Annotated[
-        str | None, Query(pattern=TOPICS_PATTERN, description="Separated by commas; left out: all you may see")
+        str | None,
+        Query(
+            pattern=TOPICS_PATTERN,
+            description="Separated by commas; left out: all you may see",
+            examples=["viewers,quality"],
+        ),
     ] = None,
 ) -> Sequence[Topic]:
     """The topics that a client wants, each once. Raises ScopeMissing."""
@@ -97,11 +102,19 @@ async def follow(
     topics: Annotated[Sequence[Topic], Depends(asked_topics)],
     title_id: Annotated[
         list[Annotated[str, Query(max_length=TITLE_ID_MAX_CHARS)]] | None,
-        Query(max_length=TITLES_MAX, description="Viewers of these, instead of the most watched"),
+        Query(
+            max_length=TITLES_MAX,
+            description="Viewers of these, instead of the most watched",
+            examples=[["made-up-s1e1"]],
+        ),
     ] = None,
     last_event_id: Annotated[
         str | None,
-        Header(alias="Last-Event-ID", description="The id of the last event that came; what followed is sent"),
+        Header(
+            alias="Last-Event-ID",
+            description="The id of the last event that came; what followed is sent",
+            examples=["viewers=1767298530000"],
+        ),
     ] = None,
 ) -> LiveStream:
     """Viewers, quality of experience and lag now: a sample of each, every few seconds, until you leave."""

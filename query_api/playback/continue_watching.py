@@ -108,7 +108,8 @@ async def read_continue_watching(
     limit: Limit,
     positions: Positions,
     include: Annotated[
-        Literal["unplayable"] | None, Query(description="Also what cannot be played now, and why")
+        Literal["unplayable"] | None,
+        Query(description="Also what cannot be played now, and why", examples=["unplayable"]),
     ] = None,
 ) -> Response:
     """What this profile left unfinished, and the episodes that follow what it finished, newest first: what its viewer

@@ -29,12 +29,12 @@ from query_api.playback.quality_rows import (
     read_sums,
 )
 from query_api.tables import asking
+from query_api.tables.parameters import COMMAS
 from query_api.tables.table import Projected, Table
 
 VALUE_MAX_CHARS: Final = 100
 VALUES_MAX: Final = 20
 """Of one filter."""
-GROUP_BY_PATTERN: Final = "^({0})(,({0}))*$".format("|".join(Dimension))
 
 
 class TooManyGroups(Refusal):
@@ -131,17 +131,33 @@ class QualityByTime(BaseModel):
 
 Analyst = Annotated[Principal, Depends(Needs(Scope.PLAYBACK_READ))]
 Value = Annotated[str, Field(max_length=VALUE_MAX_CHARS, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Values = Annotated[
-    list[Value] | None,
-    Query(max_length=VALUES_MAX, description="Only of these; an empty one: of those that did not say"),
-]
+
+
+def _values(example: str) -> object:
+    return Query(
+        max_length=VALUES_MAX,
+        description="Only of these; an empty one: of those that did not say",
+        examples=[[example]],
+    )
+
+
+Titles = Annotated[list[Value] | None, _values("made-up-s1e1")]
+DeviceTypes = Annotated[list[Value] | None, _values("tv")]
+Platforms = Annotated[list[Value] | None, _values("tizen")]
+AppVersions = Annotated[list[Value] | None, _values("8.4.1")]
+Cdns = Annotated[list[Value] | None, _values("made-up-cdn")]
+Edges = Annotated[list[Value] | None, _values("icn-2")]
+Countries = Annotated[list[Value] | None, _values("KR")]
 
 
 Only: TypeAlias = Mapping[Dimension, Sequence[str] | None]
 
 
 async def played_on(
-    title_id: Values = None, device_type: Values = None, platform: Values = None, app_version: Values = None
+    title_id: Titles = None,
+    device_type: DeviceTypes = None,
+    platform: Platforms = None,
+    app_version: AppVersions = None,
 ) -> Only:
     """Which sessions are asked for, by what is played, and on what."""
     return {
@@ -152,18 +168,20 @@ async def played_on(
     }
 
 
-async def served_from(cdn: Values = None, cdn_edge: Values = None, country: Values = None) -> Only:
+async def served_from(cdn: Cdns = None, cdn_edge: Edges = None, country: Countries = None) -> Only:
     """And by where from, and where to."""
     return {Dimension.CDN: cdn, Dimension.CDN_EDGE: cdn_edge, Dimension.COUNTRY: country}
 
 
 async def grouped_by(
     group_by: Annotated[
-        str | None, Query(pattern=GROUP_BY_PATTERN, description="What to tell apart, separated by commas")
+        list[Dimension] | None,
+        COMMAS,
+        Query(description="What to tell apart, separated by commas", examples=[["cdn", "country"]]),
     ] = None,
 ) -> tuple[Dimension, ...]:
     """What to tell apart, each once."""
-    return tuple(dict.fromkeys(map(Dimension, group_by.split(",")))) if group_by else ()
+    return tuple(dict.fromkeys(group_by or ()))
 
 
 async def asked_question(

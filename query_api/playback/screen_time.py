@@ -47,7 +47,9 @@ Holder = Annotated[Principal, Depends(Needs(Scope.ACCOUNT, Scope.PLAYBACK_READ))
 OwnAccount = Annotated[str, Depends(own_account(Scope.ACCOUNT, Scope.PLAYBACK_READ))]
 OfProfile = Annotated[
     str | None,
-    Query(min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="Only this profile"),
+    Query(
+        min_length=1, max_length=ID_MAX_CHARS, pattern=ID_PATTERN, description="Only this profile", examples=["anna"]
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from fastapi import Depends, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from infra.http.problems import Problem, ProblemKind
@@ -16,6 +16,7 @@ from infra.settings import Settings
 from query_api.dependencies import AskedPage, Page, ReadSettings
 from query_api.tables.columns import Path, Row, chosen, projected
 from query_api.tables.formats import MEDIA_TYPES, Format, accepted
+from query_api.tables.parameters import COMMAS
 from query_api.tables.streaming import Pieces, in_time
 from query_api.tables.table import Document, Table, document_of, written
 from query_api.tables.writing import Writer, writer_of
@@ -160,7 +161,7 @@ def _shape_of(table: Table) -> Callable[..., Awaitable[Shape]]:
         ] = None,
         fields: Annotated[
             list[Annotated[str, known, WithJsonSchema({"type": "string", "enum": list(names)})]] | None,
-            BeforeValidator(_split),
+            COMMAS,
             Query(description="Only these fields of each row, separated by commas", examples=[[names[0]]]),
         ] = None,
     ) -> Shape:
@@ -177,11 +178,6 @@ def _known(names: Sequence[str]) -> Callable[[str], str]:
         return name
 
     return known
-
-
-def _split(given: object) -> object:
-    """`a,b` and `a` with `b` are the same."""
-    return [name for each in given for name in str(each).split(",")] if isinstance(given, list) else given
 
 
 def _json(body: Body) -> bytes:

@@ -431,6 +431,9 @@ class Settings(ServerAccess):
     reply_cache_position_age_s: float = Field(
         default=0.02, ge=0, description="how often it is asked whether views moved: so much older may a reply be"
     )
+    reply_cache_playback_age_s: float = Field(
+        default=0.25, ge=0, description="the same of replies about what is played, which moves all the time"
+    )
     reply_cache_turns_interval_s: float = Field(
         default=1.0, ge=0, description="how often it is asked at most when a window of the catalog opens next"
     )

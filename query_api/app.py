@@ -14,7 +14,7 @@ from infra.access.revocations import Revocations
 from infra.access.tokens import Tokens
 from infra.http import problems
 from infra.http.gate import Gate
-from infra.http.openapi import document_access, document_refusals, serve_document
+from infra.http.openapi import document_access, document_refusals, document_tags, serve_document
 from infra.http.perimeter import fence
 from infra.http.problems import Problems
 from infra.http.rate_sharing import shared
@@ -176,6 +176,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app, PROBLEMS)
     document_refusals(app)
     document_access(app)
+    document_tags(app)
     serve_document(app)
     return app
 

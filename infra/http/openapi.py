@@ -21,6 +21,15 @@ DOCUMENT_PATH: Final = "/openapi.json"
 PAGE_PATH: Final = "/docs"
 OF_PERIMETER: Final = (RATE_LIMITED, HEADERS_TOO_LARGE, TIMED_OUT, OVERLOADED)
 OF_BODIES: Final = (BODY_TOO_SLOW, TOO_MUCH_IN_FLIGHT)
+IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The ETag of a reply that the client has: 304 if it would be given the same",
+}
+ETAG: Final = {"schema": {"type": "string"}, "description": "What to send in If-None-Match; streams have none"}
+NOT_MODIFIED: Final = {"description": "The reply is still what If-None-Match names"}
 SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
 SCHEMA = {
     "title": "Problem",
@@ -92,6 +101,23 @@ def document_access(app: FastAPI) -> None:
                 operation["security"] = [{Needs.scheme: [scope.value]} for scope in sorted(entry.access.scopes)]
             of_body = OF_BODIES if "requestBody" in operation else ()
             _add(operation["responses"], refusals(*OF_PERIMETER, *of_body))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it
+
+
+def document_tags(app: FastAPI) -> None:
+    """Write into the app's OpenAPI document that replies are tagged, and what who has one already is answered."""
+    generate: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        for item in document["paths"].values():
+            responses = item.get("get", {}).get("responses", {})
+            if "304" not in responses and "application/json" in responses.get("200", {}).get("content", {}):
+                item["get"].setdefault("parameters", []).append(IF_NONE_MATCH)
+                responses["200"].setdefault("headers", {})["ETag"] = ETAG
+                responses["304"] = NOT_MODIFIED
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents to extend it

@@ -4,13 +4,14 @@ swapped in. Read once for all who ask at about the same time.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from infra.clock import monotonic_s
 from infra.postgres import Pool
 from infra.settings import Settings
 from query_api.stores import Store
 
+PLAYBACK: Final = "playback.events"
 RETRIES: Final = "operations.events"
 """A retry of a dead letter changes a view of any topic, and moves the checkpoint of this one alone (ADR 20)."""
 PLACES: Final = """
@@ -30,32 +31,39 @@ Place: TypeAlias = tuple[str | None, ...]
 """Of some topics; None of one that no view has begun."""
 
 
+class Seen(NamedTuple):
+    """The places by topic, as they were read at a time (monotonic)."""
+
+    at_s: float
+    places: Mapping[str, str]
+
+
 class Places:
-    """The places, read at most once in settings.reply_cache_position_age_s: a view that has moved is known to have
-    after that time and one read, at the latest.
+    """The places, read at most once in settings.reply_cache_position_age_s, and for replies about what is played in
+    settings.reply_cache_playback_age_s: a view that has moved is known to have after that time and one read, at the
+    latest. Playback moves all the time, and a place that is never old would be a new one for each request.
     """
 
     def __init__(self, store: Store[Pool], settings: Settings, *, clock: Callable[[], float] = monotonic_s) -> None:
         self._store = store
         self._age_s = settings.reply_cache_position_age_s
+        self._playback_age_s = settings.reply_cache_playback_age_s
         self._clock = clock
-        self._known: Mapping[str, str] = {}
-        self._read_at_s = float("-inf")
-        self._reading: asyncio.Task[Mapping[str, str]] | None = None
+        self._seen: dict[float, Seen] = {}
+        self._reading: asyncio.Task[Seen] | None = None
 
     async def now(self, topics: tuple[str, ...]) -> Place:
         """The place of the views of some topics. Raises StoreUnavailable."""
-        known = self._known
-        if self._clock() - self._read_at_s >= self._age_s:
+        age_s = self._playback_age_s if PLAYBACK in topics else self._age_s
+        seen = self._seen.get(age_s)
+        if seen is None or self._clock() - seen.at_s >= age_s:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
-            known = await asyncio.shield(self._reading)
-        return (*map(known.get, topics), known.get(RETRIES))
+            seen = self._seen[age_s] = await asyncio.shield(self._reading)
+        return (*map(seen.places.get, topics), seen.places.get(RETRIES))
 
-    async def _read(self) -> Mapping[str, str]:
+    async def _read(self) -> Seen:
         began_s = self._clock()
         async with self._store.use() as pool:
             rows = await pool.fetch(PLACES)
-        self._known = {row["topic"]: row["place"] for row in rows}
-        self._read_at_s = began_s
-        return self._known
+        return Seen(began_s, {row["topic"]: row["place"] for row in rows})

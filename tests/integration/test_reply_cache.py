@@ -31,7 +31,8 @@ QUERIES = {"/v1/catalog/search": "?q=heat", "/v1/catalog/available-now": "?terri
 @pytest.fixture(scope="module")
 async def views(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CatalogViews]:
     settings = settings_of(servers, Path(tmp_path_factory.mktemp("reply-cache")))
-    bounds = {"reply_cache_position_age_s": 0.0, "reply_cache_turns_interval_s": 0.0}
+    names = ("position_age_s", "playback_age_s", "turns_interval_s")
+    bounds = {f"reply_cache_{name}": 0.0 for name in names}
     async with catalog_views(settings.model_copy(update=bounds)) as views:
         yield views
 

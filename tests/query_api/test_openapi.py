@@ -52,7 +52,7 @@ def operations(app: FastAPI) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def problems_of(operation: dict[str, Any]) -> set[str]:
-    contents = (response["content"].get(MEDIA_TYPE, {}) for response in operation["responses"].values())
+    contents = (response.get("content", {}).get(MEDIA_TYPE, {}) for response in operation["responses"].values())
     return {slug for content in contents for slug in content.get("examples", {})}
 
 
@@ -92,7 +92,7 @@ def test_problem_examples_are_problems_of_their_status(app: FastAPI) -> None:
     schema = app.openapi()["components"]["schemas"]["Problem"]
     for _, operation in operations(app):
         for status, response in operation["responses"].items():
-            for slug, example in response["content"].get(MEDIA_TYPE, {}).get("examples", {}).items():
+            for slug, example in response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}).items():
                 value = example["value"]
                 assert set(schema["required"]) <= set(value)
                 assert (value["type"], str(value["status"])) == (TYPE_BASE + slug, status)
@@ -100,3 +100,11 @@ def test_problem_examples_are_problems_of_their_status(app: FastAPI) -> None:
 
 def test_every_operation_takes_an_access_token(app: FastAPI) -> None:
     assert all({*way} == {"AccessToken"} for _, operation in operations(app) for way in operation["security"])
+
+
+def test_every_reply_as_json_is_documented_to_be_tagged_once(app: FastAPI) -> None:
+    for _ in range(2):
+        for path, operation in operations(app):
+            is_json = "application/json" in operation["responses"]["200"]["content"]
+            names = [parameter["name"] for parameter in operation.get("parameters", [])]
+            assert (names.count("If-None-Match"), "304" in operation["responses"]) == (int(is_json), is_json), path

@@ -25,6 +25,18 @@ async def test_the_places_are_read_once_for_all_who_ask_meanwhile_and_again_when
     assert await places.now(CATALOG) == ("moved", None)
 
 
+async def test_a_place_of_what_is_played_may_be_older_whatever_else_is_asked_meanwhile() -> None:
+    views, played = Views(), ("playback.events", *CATALOG)
+    places = await places_of(views, reply_cache_position_age_s=1, reply_cache_playback_age_s=3)
+    before = await places.now(played)
+    views.places = {"catalog.events": "moved", "playback.events": "moved"}
+    for views.now_s in (NOW_S + 1, NOW_S + 2):
+        assert await places.now(CATALOG) == ("moved", None)
+        assert await places.now(played) == before
+    views.now_s = NOW_S + 3
+    assert await places.now(played) == ("moved", "moved", None)
+
+
 async def test_a_place_is_of_the_topics_that_are_asked_for_and_of_retried_dead_letters() -> None:
     views = Views()
     places = await places_of(views, reply_cache_position_age_s=0)

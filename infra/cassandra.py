@@ -1,10 +1,11 @@
 """Cassandra or ScyllaDB: the session as awaitables, and the migrations (numbered .cql files, each applied once)."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
@@ -18,6 +19,8 @@ from infra.settings import Settings
 from infra.tls import tls_context
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "cassandra"
+ALTERS: Final = re.compile(r"(?P<alter>alter\s+table\s+)(?P<table>\w+)", re.IGNORECASE)
+TABLES: Final = "select table_name from system_schema.tables where keyspace_name = %s"
 
 Row = dict[str, Any]  # a row as CQL types map to Python: the reader of each table gives it its struct
 
@@ -123,9 +126,20 @@ async def _apply(cassandra: Cassandra, settings: Settings) -> list[str]:
     files = [file for file in sorted(MIGRATIONS.glob("*.cql")) if file.stem not in done]
     for file in files:
         for statement in statements(file.read_text(), settings):
-            await cassandra.execute(statement)
+            tables = await cassandra.execute(TABLES, (keyspace,)) if ALTERS.match(statement) else []
+            for each in of_versions(statement, [row["table_name"] for row in tables]):
+                await cassandra.execute(each)
         await cassandra.execute("insert into migration (name, applied_at) values (%s, %s)", (file.stem, utc_now()))
     return [file.stem for file in files]
+
+
+def of_versions(statement: str, tables: Sequence[str]) -> list[str]:
+    """A statement, for every version of a view that is among the tables, if it alters one (ADR 21)."""
+    if (alters := ALTERS.match(statement)) is None:
+        return [statement]
+    first = alters["table"]
+    versions = [name for name in tables if name == first or re.fullmatch(rf"{first}__v\d+", name)]
+    return [ALTERS.sub(rf"\g<alter>{name}", statement, count=1) for name in sorted(versions)]
 
 
 def statements(cql: str, settings: Settings) -> list[str]:

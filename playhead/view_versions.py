@@ -14,7 +14,7 @@ from infra.clock import monotonic_s
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from playhead.console import out, say
-from projections.app import postgres_views, redis_views
+from projections.app import cassandra_views, postgres_views, redis_views
 from projections.errors import ProjectionError
 from projections.versions import anywhere, registry
 from projections.versions.build import Build, Progress
@@ -34,7 +34,8 @@ def rebuildable(settings: Settings) -> list[str]:
 
 def groups_of(settings: Settings) -> dict[str, Group]:
     """What is rebuilt together, of every store."""
-    return grouped(postgres_views(settings)) | grouped(redis_views(settings), "redis")
+    in_postgres, in_redis = grouped(postgres_views(settings)), grouped(redis_views(settings), "redis")
+    return in_postgres | in_redis | grouped(cassandra_views(settings), "cassandra")
 
 
 def group_of(settings: Settings, view: str) -> Group:

@@ -1,4 +1,4 @@
-"""`playhead views`: the versions of the views in Postgres, rebuilt beside the live ones, compared, and swapped in.
+"""`playhead views`: the versions of the views, rebuilt beside the live ones, compared, and swapped in.
 
 playhead views rebuild playback_sessions     a new version, from Kafka's beginning; the live one is not slowed
 playhead views verify playback_sessions      row by row beside the live one, at the same offsets
@@ -23,8 +23,8 @@ from playhead.console import fail, out, say
 T = TypeVar("T")
 
 HELP = (
-    "Versions of the views in Postgres: playhead views list | status | rebuild | verify | swap | rollback | retire. "
-    "A view is rebuilt from Kafka into a table beside the live one, together with what is added up of it; then it is "
+    "Versions of the views: playhead views list | status | rebuild | verify | swap | rollback | retire. "
+    "A view is rebuilt from Kafka beside the live one, together with what is added up of it; then it is "
     "compared, and swapped in while everything goes on."
 )
 app = typer.Typer(help=HELP, no_args_is_help=True)
@@ -35,7 +35,7 @@ Number = Annotated[int | None, typer.Option("--version", help="default: the newe
 
 @app.callback()
 def _views() -> None:
-    """Versions of the views in Postgres: list, status, rebuild, verify, swap, rollback, retire."""
+    """Versions of the views: list, status, rebuild, verify, swap, rollback, retire."""
 
 
 @app.command("list")
@@ -141,7 +141,7 @@ def follow(view: View) -> None:
 
 @app.command()
 def retire(view: View, version: Number = None) -> None:
-    """Drop a version that is not live, with its tables."""
+    """Drop a version that is not live, with its rows."""
     from playhead.view_versions import retire as drop  # noqa: PLC0415
 
     _run(drop(settings(), view, version))

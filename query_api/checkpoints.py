@@ -10,9 +10,7 @@ from query_api.redis_reads import RedisReads
 from query_api.stores import Store
 
 IN_POSTGRES: Final = "select partition, position from postgres_progress where topic = $1"
-IN_CASSANDRA: Final = (
-    "select partition, position from projection_checkpoint where projection = 'cassandra' and topic = ?"
-)
+IN_CASSANDRA: Final = "select partition, position from projection_checkpoint where projection = ? and topic = ?"
 IN_REDIS: Final = "projection_checkpoint:redis"
 """A hash: "topic:partition" -> "next_offset:position"."""
 MOVED_IN_REDIS: Final = "projection_checkpoint:redis:moved"
@@ -30,11 +28,13 @@ def applied_by_postgres(store: Store[Pool]) -> ReadApplied:
 
 
 def applied_by_cassandra(store: Store[Cql]) -> ReadApplied:
-    """Reads the Cassandra projection's checkpoint."""
+    """Reads the Cassandra projection's checkpoint, or that of a rebuild that keeps a live version and is behind it."""
 
     async def read(topic: str) -> Applied:
         async with store.use() as cql:
-            return {row["partition"]: row["position"] for row in await cql.rows(IN_CASSANDRA, topic)}
+            own = await cql.rows(IN_CASSANDRA, "cassandra", topic)
+            kept = [await cql.rows(IN_CASSANDRA, each, topic) for each in await cql.kept_elsewhere()]
+        return least([{row["partition"]: row["position"] for row in rows} for rows in (own, *kept)])
 
     return read
 

@@ -3,10 +3,20 @@ settings.view_live_kept_s, so that what is read is of the live version, or of on
 (ADR 21).
 """
 
+import re
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from infra.clock import monotonic_s
 from infra.live_views import Keeper, LiveView, projection_of
+
+LIVE: Final = "select view_name, version, keeper, fold from live_view where projection = 'cassandra'"
+TABLE: Final = re.compile(r"(?<=\bfrom )\w+")
+
+
+def in_live(cql: str, renamed: Mapping[str, str]) -> str:
+    """A statement, with the tables of the live versions."""
+    return TABLE.sub(lambda table: renamed.get(table[0], table[0]), cql) if renamed else cql
 
 
 class LiveNames:
@@ -36,14 +46,11 @@ class LiveNames:
         """Whether it is to be asked again with the next read."""
         return self._clock() - self._learnt_at_s >= self._kept_s
 
-    def learn(self, live: Mapping[str, LiveView], asked_at_s: float) -> bool:
-        """Take what the store said when it was asked; whether names have changed: what was read is to be read again."""
+    def learn(self, live: Mapping[str, LiveView], asked_at_s: float) -> None:
+        """Take what the store said when it was asked. What was read by names that are others now is read again."""
         self._learnt_at_s, self._live = asked_at_s, live
         names = {view: self._name_of(view, one.version) for view, one in live.items()}
-        renamed = {view: name for view, name in names.items() if name != view}
-        changed = renamed != self.renamed
-        self.renamed = renamed
-        return changed
+        self.renamed = {view: name for view, name in names.items() if name != view}
 
     def kept_elsewhere(self) -> list[str]:
         """The projections of the rebuilds that keep live versions now, alone or beside the workers."""

@@ -4,6 +4,7 @@ are given as those of a view's first version, and read as those of the live one.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Optional, TypeAlias
 
 from infra import live_views
@@ -91,17 +92,17 @@ class _Named:
         names = self._names
         if names is None or not names.is_due:
             return await self._send(self._named(commands))
-        asked_at_s = monotonic_s()
-        *replies, live = await self._send([*self._named(commands), LIVE])
-        return await self._send(self._named(commands)) if self.learn(live, asked_at_s) else replies
+        asked_at_s, named = monotonic_s(), self._named(commands)
+        *replies, live = await self._send([*named, LIVE])
+        self.learn(live, asked_at_s)
+        now_named = self._named(commands)
+        return replies if named == now_named else await self._send(now_named)
 
-    def learn(self, live: object, asked_at_s: float) -> bool:
-        """Take the reply to LIVE; whether names have changed. An error changes nothing, and is asked for again."""
-        try:
-            known = live_views.decoded(live) if isinstance(live, dict) else None
-        except ValueError:  # somebody else wrote there
-            known = None
-        return known is not None and self._names is not None and self._names.learn(known, asked_at_s)
+    def learn(self, live: object, asked_at_s: float) -> None:
+        """Take the reply to LIVE. An error changes nothing, and is asked for again."""
+        if self._names is not None and isinstance(live, dict):
+            with suppress(ValueError):  # somebody else wrote there
+                self._names.learn(live_views.decoded(live), asked_at_s)
 
     def kept_elsewhere(self) -> list[str]:
         """The projections of rebuilds that keep live versions."""

@@ -1,1 +1,1 @@
-"""Versions of the views in Postgres: built beside the live one, compared with it, and put in its place."""
+"""Versions of views: built beside the live one, compared with it, and put in its place."""

@@ -7,6 +7,7 @@ from projections.versions import changes, comparing, recorded
 from projections.versions import verify as by_snapshot
 from projections.versions.build import Build
 from projections.versions.groups import PROJECTION, Group
+from projections.versions.in_cassandra import CassandraHome
 from projections.versions.in_redis import RedisHome
 from projections.versions.recorded import Home
 from projections.versions.registry import Version
@@ -15,8 +16,7 @@ from projections.versions.verify import Compared
 
 def home_of(settings: Settings, store: str) -> Home:
     """Where the versions of a store's views are, for all but Postgres."""
-    assert store == "redis", store
-    return RedisHome(settings)
+    return RedisHome(settings) if store == "redis" else CassandraHome(settings)
 
 
 async def begin(settings: Settings, group: Group, max_events_per_s: int | None = None) -> Version:

@@ -14,11 +14,13 @@ from infra.settings import Settings
 from projections.versions import registry
 from projections.versions.build import Build
 from projections.versions.changes import RETRY_PAUSE_S, NotReached
-from projections.versions.recorded import Home, Pair
+from projections.versions.recorded import Home, Key, Pair
 from projections.versions.registry import VersionRefused
 from projections.versions.verify import Compared, Difference, report
 
 DIGEST_BYTES: Final = 8
+COLUMNS_MAX: Final = 1_000
+"""More than any view has: a row that is not there differs in so many."""
 
 
 class Tally:
@@ -53,7 +55,7 @@ async def verify(home: Home, build: Build, settings: Settings) -> list[Compared]
         raise VersionRefused(f"version {live.version} of {build.group.name} is the live one")
     await _caught_up(build, settings)
     tally = Tally(settings.view_verify_samples)
-    differing: list[tuple[str, ...]] = []
+    differing: list[Key] = []
     async for page in home.pages(build.group, live.version, build.version.version):
         again = [pair for pair in page if pair.live != pair.other]
         again = again[: max(settings.view_verify_again_max - len(differing), 0)]
@@ -75,33 +77,32 @@ async def keep_report(settings: Settings, build: Build, compared: list[Compared]
         await pool.close()
 
 
-async def _again(
-    home: Home, build: Build, settings: Settings, live: int, keys: Sequence[tuple[str, ...]]
-) -> list[Pair]:
+async def _again(home: Home, build: Build, settings: Settings, live: int, keys: Sequence[Key]) -> list[Pair]:
     """Rows that were not the same, read where they ought to be: what an event changed in between becomes the same in
     one of some tries. What differs stays so, and is told as it differed least.
     """
-    nearest: dict[tuple[str, ...], Pair] = {}
-    for _ in range(settings.view_verify_again_tries if keys else 0):
+    nearest: dict[Key, Pair] = {}
+    in_vain = 0
+    for _ in range(settings.view_swap_max_tries):
+        if not keys or in_vain >= settings.view_verify_again_tries:
+            break
+        before = sum(map(_distance, nearest.values())) if nearest else None
         for pair in await _in_step(home, build, settings, live, keys):
             nearest[pair.key] = min(nearest.get(pair.key, pair), pair, key=_distance)
         keys = [pair.key for pair in nearest.values() if pair.live != pair.other]
-        if not keys:
-            break
+        in_vain = in_vain + 1 if before == sum(map(_distance, nearest.values())) else 0
         await asyncio.sleep(RETRY_PAUSE_S)
     return list(nearest.values())
 
 
-def _distance(pair: Pair) -> float:
+def _distance(pair: Pair) -> int:
     """In how many columns the rows differ."""
     if pair.live == pair.other:
         return 0
-    return len(_difference(pair).columns) or float("inf")
+    return len(_difference(pair).columns) or COLUMNS_MAX
 
 
-async def _in_step(
-    home: Home, build: Build, settings: Settings, live: int, keys: Sequence[tuple[str, ...]]
-) -> list[Pair]:
+async def _in_step(home: Home, build: Build, settings: Settings, live: int, keys: Sequence[Key]) -> list[Pair]:
     """Rows of both versions, with the same events in them but for those that are being written."""
     for _ in range(settings.view_swap_max_tries):
         await _caught_up(build, settings)
@@ -124,12 +125,14 @@ async def _caught_up(build: Build, settings: Settings) -> None:
             return
 
 
-def _digest(key: tuple[str, ...], row: bytes) -> int:
-    return int.from_bytes(blake2b(b"\x00".join([*map(str.encode, key), row]), digest_size=DIGEST_BYTES).digest())
+def _digest(key: Key, row: bytes) -> int:
+    return int.from_bytes(
+        blake2b(b"\x00".join([*(str(part).encode() for part in key), row]), digest_size=DIGEST_BYTES).digest()
+    )
 
 
 def _difference(pair: Pair) -> Difference:
-    key = "/".join(pair.key)
+    key = "/".join(map(str, pair.key))
     if pair.live is None or pair.other is None:
         return Difference(key, "version" if pair.live is None else "live", {})
     one, two = (msgspec.json.decode(each, type=dict[str, Any]) for each in (pair.live, pair.other))

@@ -13,7 +13,7 @@ from projections.stores.redis import CHECKPOINTS, NAME, hash_of, told_apart
 from projections.stores.scripts import Script
 from projections.versions.changes import NotReached
 from projections.versions.groups import Group
-from projections.versions.recorded import Pair
+from projections.versions.recorded import Key, Pair
 from projections.versions.registry import VersionRefused
 
 LET_GO: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
@@ -126,7 +126,7 @@ class RedisHome:
             for field in {**one, **two}
         ]
 
-    async def pairs(self, group: Group, live: int, other: int, keys: Sequence[tuple[str, ...]]) -> Sequence[Pair]:
+    async def pairs(self, group: Group, live: int, other: int, keys: Sequence[Key]) -> Sequence[Pair]:
         """See Home."""
         pipeline = self._client.pipeline(transaction=False)
         for profile_id, field in keys:

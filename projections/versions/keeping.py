@@ -10,7 +10,7 @@ from projections.errors import ProjectionError, StoreUnavailable
 from projections.slabs import Partition
 from projections.versions import registry
 from projections.versions.groups import AnyView, grouped, projection_of
-from projections.versions.registry import Keeper, State, Version
+from projections.versions.registry import Elsewhere, Keeper, State, Version
 
 Swaps = Mapping[Partition, int]
 
@@ -59,8 +59,10 @@ class KeptByProjection:
 
     name = "postgres"
 
-    def __init__(self, views: Sequence[AnyView]) -> None:
+    def __init__(self, views: Sequence[AnyView], elsewhere: Mapping[str, Elsewhere] | None = None) -> None:
+        """`elsewhere`: the views of the other stores, which the registry is to know as well."""
         self._views = views
+        self._elsewhere = elsewhere or {}
         self._folds = {view.name: view.version for view in views}
         self._groups = grouped(views)
         self._seen: dict[Partition, int] = {}
@@ -72,6 +74,7 @@ class KeptByProjection:
     async def open(self, connection: Connection) -> None:
         """Have every view in the registry."""
         await registry.register(connection, self._views)
+        await registry.register_elsewhere(connection, self._elsewhere)
         self._compare(await self._ours(connection))
 
     async def agree(self, connection: Connection, swaps: Swaps) -> bool:

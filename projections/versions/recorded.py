@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from msgspec import structs
 
@@ -24,11 +24,13 @@ from projections.versions.groups import Group
 from projections.versions.keeping import Superseded
 from projections.versions.registry import State, Version, VersionRefused
 
+Key: TypeAlias = tuple[Any, ...]
+
 
 class Pair(NamedTuple):
     """A row as JSON, live and in a version; None: it is not there. `key`: as the store finds it again."""
 
-    key: tuple[str, ...]
+    key: Key
     live: bytes | None
     other: bytes | None
 
@@ -66,7 +68,7 @@ class Home(Protocol):
     def pages(self, group: Group, live: int, other: int) -> AsyncIterator[Sequence[Pair]]:
         """Every row of two versions, a bounded number at a time, each as it is when it is read."""
 
-    async def pairs(self, group: Group, live: int, other: int, keys: Sequence[tuple[str, ...]]) -> Sequence[Pair]:
+    async def pairs(self, group: Group, live: int, other: int, keys: Sequence[Key]) -> Sequence[Pair]:
         """Some rows of two versions, read again."""
 
 
@@ -127,6 +129,7 @@ async def swap(home: Home, build: Build, settings: Settings) -> Version:
     keeper = _handed(home) if stays else Keeper.REBUILD
     await _put(home, build, settings, live, LiveView(number, keeper, fold))
     if keeper is Keeper.BOTH:
+        await mirror(home, settings, group)
         await settle(home, build, settings)
     return await mirror(home, settings, group)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
@@ -41,6 +41,13 @@ STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.LIVE: frozenset({State.READY}),
     State.RETIRED: frozenset(),
 }
+
+
+class Elsewhere(NamedTuple):
+    """Where a view is that is not in Postgres, and of which version its fold is here."""
+
+    store: str
+    fold: int
 
 
 class VersionRefused(ProjectionError):
@@ -188,6 +195,14 @@ async def register(connection: Connection, views: Sequence[AnyView]) -> None:
             filled = await connection.fetchval(f"select exists (select from {name})")
             folds = dict.fromkeys(group.folds, 1) if filled else group.folds
             await connection.execute(REGISTER, name, msgspec.json.encode(folds).decode())
+
+
+async def register_elsewhere(connection: Connection, views: Mapping[str, Elsewhere]) -> None:
+    """Give every view of the other stores that is not in the registry a row, until it is known what is live there."""
+    known = {row["view"] for row in await connection.fetch("select distinct view from view_versions")}
+    for name, (store, fold) in views.items():
+        if name not in known:
+            await mirror(connection, store, name, LiveView(live_views.FIRST, live_views.Keeper.PROJECTION, fold))
 
 
 async def mirror(connection: Connection, store: str, view: str, live: LiveView) -> None:

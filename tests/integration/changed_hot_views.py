@@ -3,6 +3,7 @@ when this module is run.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,6 +13,8 @@ from infra.settings import Settings, settings
 from projections.app import cassandra_views, redis_views
 from projections.playback.continue_watching import Bookmark, ContinueWatching
 from projections.playback.session_timeline import SessionTimeline, TimelineEntry
+from projections.store import Store
+from projections.stores.cassandra import CassandraStore
 from projections.stores.redis import RedisStore
 from projections.views import Stamped
 from projections.worker import Worker, run_worker
@@ -51,5 +54,6 @@ def changed_views(store: str, given: Settings) -> list[Any]:
 
 if __name__ == "__main__":
     ours = settings()
-    views = changed_views(sys.argv[1], ours)
-    run_worker(lambda: Worker(RedisStore(ours, views), views, ours), ours)
+    stores: dict[str, Callable[..., Store[Any]]] = {"redis": RedisStore, "cassandra": CassandraStore}
+    store, views = stores[sys.argv[1]], changed_views(sys.argv[1], ours)
+    run_worker(lambda: Worker(store(ours, views), views, ours), ours)

@@ -7,14 +7,15 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from events import playback as p
 from events.playback import SessionSnapshot
-from infra import live_views, redis
+from infra import redis
+from infra.cassandra import Cassandra
 from infra.ids import new_id
 from infra.migrate import migrate
 from infra.postgres import Pool, connect, connect_pool
@@ -24,8 +25,7 @@ from projections.versions import anywhere, registry
 from projections.versions.build import Build
 from projections.versions.groups import Group, grouped
 from projections.versions.registry import Keeper, State, Version, VersionRefused
-from query_api.live_views import LiveNames
-from query_api.redis_reads import RedisReads
+from query_api.drivers import cassandra_driver, redis_driver
 from tests.builders import playback_started, reported, session
 from tests.integration.changed_hot_views import changed_views
 from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, evening, eventually, produce
@@ -34,6 +34,13 @@ pytestmark = pytest.mark.integration
 
 OURS: Final = 14
 """The number of the Redis database that no other test looks at."""
+TOLD: Final = (
+    "cassandra_keyspace",
+    "query_timeout_s",
+    "rebuild_pause_lag_records",
+    "view_hand_back_quiet_s",
+    "view_live_kept_s",
+)
 Read = Callable[[SessionSnapshot], Awaitable[int]]
 """How far a session is: what grows with each of its events."""
 
@@ -48,7 +55,9 @@ class Kind(NamedTuple):
 
 
 REDIS: Final = Kind("redis", "continue_watching", "name", 0.5)
-KINDS: Final = [REDIS]
+CASSANDRA: Final = Kind("cassandra", "session_timeline", "title_name", 5.0)
+KINDS: Final = [REDIS, CASSANDRA]
+LATEST: Final = "select seq from session_timeline where session_id = ? order by seq desc limit 1"
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +69,10 @@ async def patient(live: Settings) -> AsyncIterator[Settings]:
         "redis_url": urlunsplit(urlsplit(live.redis_url)._replace(path=f"/{OURS}")),
         "rebuild_pause_lag_records": 10**9,
         "view_hand_back_quiet_s": 4.0,
+        "view_verify_again_max": 200,
         "view_live_kept_s": REDIS.stale_s,
         "query_timeout_s": 2.0,
+        "cassandra_keyspace": name,
     }
     connection, ours = await connect(live), live.model_copy(update=changed)
     await connection.execute(f"create database {name}")
@@ -71,6 +82,9 @@ async def patient(live: Settings) -> AsyncIterator[Settings]:
     yield ours
     await client.flushdb()
     await client.aclose()
+    cassandra = await Cassandra.connect(live.model_copy(update={"query_timeout_s": PATIENCE_S}))
+    await cassandra.execute(f"drop keyspace {name}")
+    await cassandra.close()
     await connection.execute(f"drop database {name} with (force)")
     await connection.close()
 
@@ -93,8 +107,7 @@ class Release(PlayheadProcess):
 
     def __init__(self, patient: Settings, directory: Path, *arguments: str, changed: bool = False) -> None:
         self.module = "tests.integration.changed_hot_views" if changed else "playhead"
-        names = ("rebuild_pause_lag_records", "view_live_kept_s", "view_hand_back_quiet_s", "query_timeout_s")
-        told = {name: getattr(patient, name) for name in names}
+        told = {name: getattr(patient, name) for name in TOLD}
         super().__init__(arguments, patient, directory, offsets_mirror_interval_s=1, **told)
 
 
@@ -149,6 +162,7 @@ class Viewing:
         self._kind = kind
         self._sessions = [session(f"{name}-{number}", profile_id=f"{name}-{number}") for number in range(10)]
         self._ended = asyncio.Event()
+        self._looked_at = asyncio.Event()
         self._seen: dict[str, list[tuple[float, int]]] = {each.session_id: [(0.0, -1)] for each in self._sessions}
         self.sent = 0
         self.reads = 0
@@ -164,6 +178,7 @@ class Viewing:
                 await self.more_reads()
             finally:
                 self._ended.set()
+                self._looked_at.set()
                 await asyncio.gather(*tasks)
 
     async def _play(self) -> None:
@@ -171,6 +186,9 @@ class Viewing:
         while not self._ended.is_set():
             await produce(self._patient, [reported(p.Heartbeat, self.sent, of=each) for each in self._sessions])
             self.sent += 1
+            self._looked_at.clear()
+            if not self._ended.is_set():
+                await self._looked_at.wait()
 
     async def _read(self, read: Read) -> None:
         loop = asyncio.get_running_loop()
@@ -184,6 +202,7 @@ class Viewing:
                 del seen[: max(len(settled) - 1, 0)]
                 seen[0] = (seen[0][0], max(settled, default=-1))
             self.reads += 1
+            self._looked_at.set()
 
     async def more_reads(self) -> None:
         """Return when there were some."""
@@ -203,24 +222,30 @@ class Viewing:
 @asynccontextmanager
 async def reading(patient: Settings, kind: Kind) -> AsyncIterator[Read]:
     """Reads as the query API does: the seq that a session has come to."""
-    names = LiveNames("redis", live_views.name_in_redis, patient.view_live_kept_s)
-    reads = RedisReads(redis.connect(patient), max_reads=10, names=names)
+    driver = redis_driver(patient) if kind is REDIS else cassandra_driver(patient)
+    client: Any = await driver.connect()
 
-    async def read(of: SessionSnapshot) -> int:
-        values = await reads.values(f"continue_watching:{{{of.profile_id}}}")
+    async def bookmark(of: SessionSnapshot) -> int:
+        values = await client.values(f"continue_watching:{{{of.profile_id}}}")
         return max([int(json.loads(value.split(b":", 2)[2])["seq"]) for value in values], default=-1)
 
-    yield read
-    await reads.close()
+    async def latest(of: SessionSnapshot) -> int:
+        return max([int(row["seq"]) for row in await client.rows(LATEST, of.session_id)], default=-1)
+
+    yield bookmark if kind is REDIS else latest
+    await driver.close(client)
 
 
 async def names_in(patient: Settings, kind: Kind) -> list[str]:
     """Under which names there are rows of any version."""
+    if kind is CASSANDRA:
+        cassandra = await Cassandra.connect(patient)
+        tables = list(cassandra.session.cluster.metadata.keyspaces[patient.cassandra_keyspace].tables)
+        await cassandra.close()
+        return sorted(name for name in tables if name.startswith(kind.view))
     client = redis.connect(patient)
-    try:
-        keys = [str(key, "utf-8") async for key in client.scan_iter(f"{kind.view}*", count=1000)]
-    finally:
-        await client.aclose()
+    keys = [str(key, "utf-8") async for key in client.scan_iter(f"{kind.view}*", count=1000)]
+    await client.aclose()
     return sorted({key.partition(":")[0] for key in keys})
 
 

@@ -48,12 +48,13 @@ class Places:
         self._store = store
         self._age_s = settings.reply_cache_position_age_s
         self._playback_age_s = settings.reply_cache_playback_age_s
+        self._timeout_s = settings.reply_cache_timeout_s
         self._clock = clock
         self._seen: dict[float, Seen] = {}
         self._reading: asyncio.Task[Seen] | None = None
 
     async def now(self, topics: tuple[str, ...]) -> Place:
-        """The place of the views of some topics. Raises StoreUnavailable."""
+        """The place of the views of some topics. Raises StoreUnavailable, TimeoutError."""
         age_s = self._playback_age_s if PLAYBACK in topics else self._age_s
         seen = self._seen.get(age_s)
         if seen is None or self._clock() - seen.at_s >= age_s:
@@ -64,6 +65,6 @@ class Places:
 
     async def _read(self) -> Seen:
         began_s = self._clock()
-        async with self._store.use() as pool:
+        async with asyncio.timeout(self._timeout_s), self._store.use() as pool:
             rows = await pool.fetch(PLACES)
         return Seen(began_s, {row["topic"]: row["place"] for row in rows})

@@ -102,8 +102,8 @@ class ReplyCache:
             check_scope(caller, *route.needs.scopes)
             place = await self._places.now(how.topics)
             until_s = await self._turns.next_s(() if said.says(how.timeless_with) else how.turns, place)
-        except Refusal:
-            return None  # the route refuses in the same way, where refusals are rendered
+        except (Refusal, TimeoutError):
+            return None  # the route refuses in the same way, where refusals are rendered, or has more time
         return None if until_s is None else Asked(said.key(how, caller), place, until_s)
 
     async def _known(self, asked: Asked) -> tuple[Whole | None, str]:
@@ -121,9 +121,10 @@ class ReplyCache:
         reading = Reading(asked.until_s, asyncio.get_running_loop().create_future())
         first = self._readings.setdefault((asked.key, asked.place), reading)
 
-        def read(whole: Whole) -> None:
-            scope[KEY] = whole
-            self._memory.put(asked.key, Reply(whole, asked.place, asked.until_s))
+        def read(whole: Whole | None) -> None:
+            if whole is not None:
+                scope[KEY] = whole
+                self._memory.put(asked.key, Reply(whole, asked.place, asked.until_s))
             reading.reply.set_result(whole)
 
         try:
@@ -140,11 +141,13 @@ class ReplyCache:
 
 
 class _Taking:
-    """Passes a reply on, and hands it to `read` when it is one to keep and comes whole."""
+    """Passes a reply on, and hands it to `read` when it is one to keep and comes whole; None as soon as it is another,
+    so that nobody waits for the end of a long one.
+    """
 
     __slots__ = ("_headers", "_read", "_send")
 
-    def __init__(self, send: Send, read: Callable[[Whole], None]) -> None:
+    def __init__(self, send: Send, read: Callable[[Whole | None], None]) -> None:
         self._send = send
         self._read = read
         self._headers: RawHeaders | None = None
@@ -155,6 +158,5 @@ class _Taking:
             self._headers = without_length(message["headers"]) if is_kept else None
         elif self._headers is not None:
             headers, self._headers = self._headers, None
-            if not message.get("more_body"):
-                self._read(Whole(headers, message.get("body", b"")))
+            self._read(None if message.get("more_body") else Whole(headers, message.get("body", b"")))
         await self._send(message)

@@ -1,5 +1,6 @@
 """Until when a reply holds that depends on the time, while no view moves."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -27,6 +28,7 @@ class Turns:
     def __init__(self, store: Store[Pool], settings: Settings, *, clock: Callable[[], float] = epoch_s) -> None:
         self._store = store
         self._interval_s = settings.reply_cache_turns_interval_s
+        self._timeout_s = settings.reply_cache_timeout_s
         self._clock = clock
         self._place: Place | None = None
         self._next_s = NEVER
@@ -34,7 +36,7 @@ class Turns:
 
     async def next_s(self, turns: Iterable[Turn], place: Place) -> float | None:
         """Until when what is read from now on holds, epoch seconds; None: nobody can tell. `place`: of the views now.
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, TimeoutError.
         """
         now_s, next_s = self._clock(), NEVER
         for turn in turns:
@@ -53,7 +55,7 @@ class Turns:
         if now_s - self._read_at_s < self._interval_s:
             return None
         self._read_at_s = now_s
-        async with self._store.use() as pool:
+        async with asyncio.timeout(self._timeout_s), self._store.use() as pool:
             found: float | None = await pool.fetchval(NEXT, now_s)
         self._place, self._next_s = place, NEVER if found is None else found
         return self._next_s

@@ -116,10 +116,14 @@ def serve(tmp_path: Path) -> Serve:
     @asynccontextmanager
     async def served(**changes: Any) -> AsyncIterator[Api]:
         route, views = Route(), Views()
-        settings = Settings(state_dir=tmp_path, **{"reply_cache_position_age_s": 0, **changes})
+        changes = {"reply_cache_position_age_s": 0, **changes}
+        settings = Settings(state_dir=tmp_path, **changes)
         app, tokens = app_of(route), Tokens(settings)
         app.state.authentication = BearerAuthentication(tokens)
-        places, turns = await places_of(views, reply_cache_position_age_s=0), await turns_of(views)
+        places, turns = (
+            await places_of(views, reply_cache_position_age_s=0, reply_cache_timeout_s=0.05),
+            await turns_of(views),
+        )
         app.add_middleware(ReplyCache, routes=app, places=places, turns=turns, settings=settings, clock=views.clock)
         app.add_middleware(Representations, settings=settings)
         problems.install(app, authentication.PROBLEMS)
@@ -240,6 +244,13 @@ async def test_while_postgres_is_away_nothing_is_answered_from_what_is_kept(api:
     assert await api.read("/v1/shelf/s-1") == 1
     api.views.is_away = True
     assert await api.read("/v1/shelf/s-1") == 2
+
+
+async def test_who_asks_while_postgres_hangs_is_answered_by_the_route(serve: Serve) -> None:
+    async with serve(reply_cache_timeout_s=0.05) as api:
+        assert await api.read("/v1/shelf/s-1") == 1
+        api.views.is_hanging = True
+        assert await api.read("/v1/shelf/s-1") == 2
 
 
 async def test_an_operator_turns_it_off(serve: Serve) -> None:

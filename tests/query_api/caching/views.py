@@ -20,6 +20,7 @@ class Views:
         self.next_turn_s: float | None = None
         self.now_s = NOW_S
         self.is_away = False
+        self.is_hanging = False
         self.looked = 0
         self.turns_read = 0
 
@@ -28,17 +29,19 @@ class Views:
 
     async def fetch(self, statement: str, *_: object) -> list[Mapping[str, str]]:
         assert statement == PLACES
-        self._answer()
+        await self._answer()
         self.looked += 1
         return [{"topic": topic, "place": place} for topic, place in self.places.items()]
 
     async def fetchval(self, statement: str, now_s: float) -> float | None:
         assert statement == NEXT
-        self._answer()
+        await self._answer()
         self.turns_read += 1
         return self.next_turn_s
 
-    def _answer(self) -> None:
+    async def _answer(self) -> None:
+        if self.is_hanging:
+            await asyncio.Event().wait()
         if self.is_away:
             raise ConnectionRefusedError
 

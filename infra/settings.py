@@ -282,7 +282,8 @@ class Settings(ServerAccess):
     # Relay
     relay_batch_rows: int = Field(default=1_000, ge=1)
     relay_batch_max_bytes: int = Field(default=256 * KIB, ge=KIB, le=MIB // 2, description="before compression")
-    relay_poll_interval_s: float = 0.02
+    relay_poll_interval_s: float = Field(default=0.02, gt=0, description="how often it looks when nobody rings")
+    relay_round_min_s: float = Field(default=0.005, ge=0, description="from one round to the next, however often")
     relay_lease_s: float = Field(default=3.0, description="a dead relay's partitions are taken over after this")
 
     # Projections

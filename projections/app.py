@@ -47,6 +47,8 @@ from projections.subscription.subscription_due import SubscriptionsDue
 from projections.subscription.subscription_history import SubscriptionHistory
 from projections.subscription.subscriptions import Subscriptions
 from projections.subscription.transactions import Transactions
+from projections.versions.keeping import KeptByProjection
+from projections.versions.registry import Elsewhere
 from projections.views import View
 from projections.worker import Worker, run_worker
 
@@ -142,7 +144,9 @@ class Projection(NamedTuple):
 def postgres(settings: Settings) -> Projection:
     """Exact tables."""
     views = postgres_views(settings)
-    return Projection(PostgresStore(settings, views), views)
+    elsewhere = {view.name: Elsewhere("cassandra", view.version) for view in cassandra_views(settings)}
+    elsewhere |= {view.name: Elsewhere("redis", view.version) for view in redis_views(settings)}
+    return Projection(PostgresStore(settings, views, KeptByProjection(views, elsewhere)), views)
 
 
 def cassandra(settings: Settings) -> Projection:

@@ -76,6 +76,7 @@ def app_of(route: Route) -> FastAPI:
         async def pieces() -> AsyncIterator[str]:
             route.read += 1
             yield f"{route.read}\n"
+            await route.gate.wait()
 
         return StreamingResponse(pieces(), media_type="application/x-ndjson")
 
@@ -233,6 +234,14 @@ async def test_a_reply_that_its_key_does_not_decide_is_not_kept(api: Api, said: 
 
 async def test_a_stream_is_not_kept(api: Api) -> None:
     assert [(await api.get("/v1/shelf/s-1/lines")).text for _ in range(2)] == ["1\n", "2\n"]
+
+
+async def test_nobody_waits_for_the_end_of_what_another_is_sent_piece_by_piece(api: Api) -> None:
+    api.route.gate.clear()
+    asked = [asyncio.create_task(api.get("/v1/shelf/a/lines")) for _ in range(2)]
+    await api.route.until_read(2)
+    api.route.gate.set()
+    assert {reply.text for reply in await asyncio.gather(*asked)} == {"1\n", "2\n"}
 
 
 async def test_what_is_too_long_to_be_a_key_is_not_kept(serve: Serve) -> None:

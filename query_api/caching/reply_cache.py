@@ -101,7 +101,8 @@ class ReplyCache:
             caller = await principal(Request(scope))
             check_scope(caller, *route.needs.scopes)
             place = await self._places.now(how.topics)
-            until_s = await self._turns.next_s(() if said.says(how.timeless_with) else how.turns, place)
+            turns = () if said.says(how.timeless_with) else how.turns
+            until_s = await self._turns.next_s(turns, how.topics, place)
         except (Refusal, TimeoutError):
             return None  # the route refuses in the same way, where refusals are rendered, or has more time
         return None if until_s is None else Asked(said.key(how, caller), place, until_s)

@@ -8,7 +8,8 @@ from infra.clock import epoch_s
 from infra.postgres import Pool
 from infra.settings import Settings
 from query_api.caching.declared import Turn
-from query_api.caching.places import Place
+from query_api.caching.places import RETRIES, Place
+from query_api.catalog import TOPIC
 from query_api.stores import Store
 
 NEXT: Final = """
@@ -34,14 +35,14 @@ class Turns:
         self._next_s = NEVER
         self._read_at_s = float("-inf")
 
-    async def next_s(self, turns: Iterable[Turn], place: Place) -> float | None:
+    async def next_s(self, turns: Iterable[Turn], topics: Iterable[str], place: Place) -> float | None:
         """Until when what is read from now on holds, epoch seconds; None: nobody can tell. `place`: of the views now.
         Raises StoreUnavailable, TimeoutError.
         """
         now_s, next_s = self._clock(), NEVER
         for turn in turns:
             if turn is Turn.WINDOWS:
-                turns_s = await self._windows(place, now_s)
+                turns_s = await self._windows(_of_catalog(topics, place), now_s)
                 if turns_s is None:
                     return None
             else:
@@ -59,3 +60,8 @@ class Turns:
             found: float | None = await pool.fetchval(NEXT, now_s)
         self._place, self._next_s = place, NEVER if found is None else found
         return self._next_s
+
+
+def _of_catalog(topics: Iterable[str], place: Place) -> Place:
+    """What of a place says where the catalog's views are: playback's move without a window's turning."""
+    return tuple(one for topic, one in zip((*topics, RETRIES), place, strict=True) if topic in (TOPIC, RETRIES))

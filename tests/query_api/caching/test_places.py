@@ -61,12 +61,12 @@ async def test_a_reply_holds_until_the_minute_or_the_hour_is_over() -> None:
     views = Views()
     turns = await turns_of(views)
     views.now_s = 7_210.5
-    assert await turns.next_s((), ("a",)) == NEVER
-    assert await turns.next_s((Turn.MINUTE,), ("a",)) == 7_260
-    assert await turns.next_s((Turn.HOUR,), ("a",)) == 10_800
-    assert await turns.next_s((Turn.HOUR, Turn.MINUTE), ("a",)) == 7_260
+    assert await turns.next_s((), CATALOG, ("a", None)) == NEVER
+    assert await turns.next_s((Turn.MINUTE,), CATALOG, ("a", None)) == 7_260
+    assert await turns.next_s((Turn.HOUR,), CATALOG, ("a", None)) == 10_800
+    assert await turns.next_s((Turn.HOUR, Turn.MINUTE), CATALOG, ("a", None)) == 7_260
     views.now_s = 7_260.0
-    assert await turns.next_s((Turn.MINUTE,), ("a",)) == 7_320
+    assert await turns.next_s((Turn.MINUTE,), CATALOG, ("a", None)) == 7_320
 
 
 async def test_a_reply_holds_until_a_window_turns_which_is_read_once_while_the_catalog_stands() -> None:
@@ -74,19 +74,27 @@ async def test_a_reply_holds_until_a_window_turns_which_is_read_once_while_the_c
     views.next_turn_s = NOW_S + 30
     turns = await turns_of(views, reply_cache_turns_interval_s=1)
     for views.now_s in (NOW_S, NOW_S + 10):
-        assert await turns.next_s((Turn.WINDOWS,), ("a",)) == NOW_S + 30
+        assert await turns.next_s((Turn.WINDOWS,), CATALOG, ("a", None)) == NOW_S + 30
     assert views.turns_read == 1
     views.now_s, views.next_turn_s = NOW_S + 30, None
-    assert await turns.next_s((Turn.WINDOWS,), ("a",)) == NEVER
+    assert await turns.next_s((Turn.WINDOWS,), CATALOG, ("a", None)) == NEVER
     assert views.turns_read == 2
+
+
+async def test_what_is_played_turns_no_window() -> None:
+    views = Views()
+    turns = await turns_of(views, reply_cache_turns_interval_s=1)
+    for played in ("b", "moved", "moved again"):
+        assert await turns.next_s((Turn.WINDOWS,), ("playback.events", *CATALOG), (played, "a", None)) == NEVER
+    assert views.turns_read == 1
 
 
 async def test_while_the_catalog_moves_nobody_can_tell_when_a_window_turns() -> None:
     views = Views()
     turns = await turns_of(views, reply_cache_turns_interval_s=1)
-    assert await turns.next_s((Turn.WINDOWS,), ("a",)) == NEVER
+    assert await turns.next_s((Turn.WINDOWS,), CATALOG, ("a", None)) == NEVER
     views.now_s += 0.5
-    assert await turns.next_s((Turn.WINDOWS, Turn.HOUR), ("moved",)) is None
+    assert await turns.next_s((Turn.WINDOWS, Turn.HOUR), CATALOG, ("moved", None)) is None
     assert views.turns_read == 1
     views.now_s += 0.5
-    assert await turns.next_s((Turn.WINDOWS,), ("moved",)) == NEVER
+    assert await turns.next_s((Turn.WINDOWS,), CATALOG, ("moved", None)) == NEVER

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import playback as p
-from projections.aggregating import is_empty, net_changes, plus
+from projections.aggregating import Sums, is_empty, net_changes, plus
 from projections.playback.playback_sessions import PlaybackSession, PlaybackSessions
 from projections.views import AggregateView
 from tests.builders import MINUTE_MS, movie, playback_started, reported, session
@@ -68,6 +68,42 @@ async def test_it_is_what_its_source_comes_to_in_any_order_and_any_slabs(order: 
     events = [HISTORY[place] for place in order]
     sessions = await rows_after(PlaybackSessions(), events, splits)
     assert await rows_after(VIEW, events, splits) == recounted(sessions.values())
+
+
+@given(order=st.permutations(range(len(HISTORY))), length=st.integers(0, len(HISTORY)))
+async def test_it_comes_to_the_same_when_it_is_added_up_at_once(order: list[int], length: int) -> None:
+    events = [HISTORY[place] for place in order[:length]]
+    sessions = await rows_after(PlaybackSessions(), events)
+    sums = Sums(VIEW)
+    for each in sessions.values():
+        sums.put(each)
+    assert sums.rows == await rows_after(VIEW, events)
+
+
+class Devices(msgspec.Struct, frozen=True):
+    """Registers of which the largest stay."""
+
+    title_id: str
+    plays: int
+    registers: bytes
+
+
+class DevicesByTitle(AggregateView[Devices, PlaybackSession]):
+    name = "devices_by_title"
+    row = Devices
+    source = PlaybackSessions
+    sums = ("plays",)
+    maxima = ("registers",)
+
+    def contributions(self, row: PlaybackSession) -> Iterable[Devices]:
+        return ()
+
+
+@given(one=st.binary(min_size=8, max_size=8), other=st.binary(min_size=8, max_size=8), zeros=st.integers(0, 8))
+def test_of_registers_each_keeps_its_largest(one: bytes, other: bytes, zeros: int) -> None:
+    other = bytes(zeros) + other[zeros:]
+    held = plus(DevicesByTitle(), Devices("t", 1, one), Devices("t", 1, other))
+    assert held == Devices("t", 2, bytes(map(max, one, other)))
 
 
 def row(**changes: object) -> PlaybackSession:

@@ -3,8 +3,9 @@ tag.
 """
 
 from ssl import TLSVersion
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
+import hiredis
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -13,6 +14,8 @@ from redis.credentials import CredentialProvider
 from infra.settings import Settings
 
 Redis: TypeAlias = "redis.asyncio.Redis"
+PACKED: Final = frozenset({str, bytes, int})
+"""The types of arguments that hiredis writes as the client does."""
 
 
 def connect(settings: Settings, *, is_timed: bool = True) -> Redis:
@@ -21,12 +24,24 @@ def connect(settings: Settings, *, is_timed: bool = True) -> Redis:
     """
     return redis.asyncio.Redis.from_url(
         settings.redis_url,
+        connection_class=_Connection,  # rediss:// has its own
         socket_timeout=settings.query_timeout_s if is_timed else None,
         socket_connect_timeout=settings.query_timeout_s,
         retry=Retry(NoBackoff(), 0),
         protocol=3,
         **_access(settings),
     )
+
+
+class _Connection(redis.asyncio.Connection):
+    """Writes commands by hiredis, which the client uses to read replies only: a tenth of the cost."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """A command as it is sent. Its name may be two words, as the client says it when it connects."""
+        name = args[0]
+        if isinstance(name, str) and " " not in name and all(type(each) in PACKED for each in args):
+            return [hiredis.pack_command(args)]
+        return super().pack_command(*args)
 
 
 def _access(settings: Settings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from infra.access.api_keys import PREFIX, ApiKeys
 from infra.access.permissions import Principal, Scope
 from infra.access.revocations import Ended
 from infra.access.tokens import BadToken, Tokens
+from infra.http.cors import value_of
 from infra.http.declared import Bearing, Public
 from infra.http.problems import ProblemKind, Problems, Refusal
 from infra.http.rate_limiting import RATE_LIMITED, RateLimited, count_caller
@@ -22,7 +23,7 @@ from infra.http.rate_limiting import RATE_LIMITED, RateLimited, count_caller
 __all__ = ["BearerAuthentication", "Bearing", "Needs", "Public", "check_scope", "principal"]
 
 REALM: Final = "playhead"
-SCHEME: Final = "bearer "
+SCHEME: Final = b"bearer "
 VERIFIED: Final = "playhead.principal"
 """Where a request's scope keeps its verified principal."""
 
@@ -80,10 +81,10 @@ class BearerAuthentication:
 
 
 def _given(request: Request) -> str:
-    header = request.headers.get("authorization")
+    header = value_of(request.scope, b"authorization")
     if header is None or header[: len(SCHEME)].lower() != SCHEME:
         raise _unauthenticated("Send an access token as `Authorization: Bearer <token>`.", error=None)
-    return header[len(SCHEME) :].strip()
+    return header[len(SCHEME) :].strip().decode("latin-1")
 
 
 def _has_ended(caller: Principal, ended: Ended) -> bool:

@@ -3,15 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from events import playback as p
 from events.envelope import Envelope, Event
-from events.types import TitleKind
+from events.types import ProfileId, TitleKind
 from projections.playback.completion import Thresholds
 from projections.playback.continue_watching import Bookmark, ContinueWatching
+from projections.playback.watch_history import WatchHistory
 from projections.views import Shelf
 from tests.builders import (
     EVENING,
@@ -47,6 +49,19 @@ def watched(of: p.SessionSnapshot, *, minutes: int, begin_ms: int = 0, first_seq
     ]
 
 
+def watched_ms(of: p.SessionSnapshot, until_ms: int) -> list[Envelope[Event]]:
+    """A session that plays from the beginning for so long, and tells at its end."""
+    return [
+        reported(p.Started, 0, of=of, position_ms=0, time=of.started_at),
+        reported(p.Heartbeat, 1, of=of, position_ms=until_ms, time=of.started_at + timedelta(milliseconds=until_ms)),
+    ]
+
+
+def shown(row: Bookmark) -> tuple[object, ...]:
+    """What anybody sees of a row."""
+    return row.title_id, row.state, row.position_ms, row.updated_at, row.play_count, row.hidden
+
+
 def after(*events: Envelope[Event]) -> Bookmark:
     row = project(VIEW, events)
     assert isinstance(row, Bookmark)
@@ -63,6 +78,11 @@ def test_a_report_moves_the_bookmark_of_its_session(report: type[p.Report]) -> N
 def test_r1_a_film_has_its_own_row_and_a_series_one_for_all_episodes() -> None:
     keys = [VIEW.key(recorded(reported(of=session(title=title)))) for title in (movie(), episode(1), episode(2))]
     assert keys == [Shelf("profile-1", "night-of-the-living-dead"), *2 * [Shelf("profile-1", "harbour")]]
+
+
+def test_r1_each_profile_has_rows_of_its_own() -> None:
+    keys = {VIEW.key(recorded(reported(of=session(title=movie(), profile_id=ProfileId(who))))) for who in ("a", "b")}
+    assert keys == {Shelf(who, "night-of-the-living-dead") for who in ("a", "b")}
 
 
 def test_r1_the_next_episode_takes_its_series_row_over() -> None:
@@ -84,6 +104,26 @@ def test_r2_at_the_same_time_the_session_that_started_later_wins() -> None:
     assert after(*events[1], *events[0]).session_id == "tied"
 
 
+def test_r2_at_the_same_time_and_start_the_higher_seq_wins() -> None:
+    twin = session("twin", title=movie())
+    lower, higher = watched(TODAY, minutes=5), watched(twin, minutes=5)
+    higher[-1] = reported(p.Heartbeat, 6, of=twin, position_ms=5 * MINUTE_MS, time=EVENING + timedelta(minutes=5))
+    for row in (after(*lower, *higher), after(*higher, *lower)):
+        assert (row.session_id, row.seq) == ("twin", 6)
+
+
+def test_r2_a_late_older_event_changes_history_only() -> None:
+    row, late = after(*watched(LATER, minutes=9)), watched(TODAY, minutes=5)
+    assert shown(project(VIEW, late, row)) == shown(row)
+    histories = [WatchHistory(Thresholds()).project(recorded(event)) for event in late]
+    assert [stamped.row.position_ms for (stamped,) in histories] == [minute * MINUTE_MS for minute in range(6)]
+
+
+def test_r3_across_sessions_time_orders_and_not_seq() -> None:
+    row = after(*watched(TODAY, minutes=20), *watched(LATER, minutes=2))
+    assert (row.session_id, row.seq) == ("later", 2)
+
+
 def test_r3_within_a_session_seq_orders_and_not_time() -> None:
     late = reported(p.Paused, 9, of=TODAY, position_ms=7 * MINUTE_MS, time=EVENING)
     stale = reported(p.Heartbeat, 8, of=TODAY, position_ms=6 * MINUTE_MS, time=EVENING + HOUR)
@@ -96,19 +136,22 @@ def test_r4_opening_a_title_and_backing_out_does_not_lose_the_place() -> None:
     assert (row.session_id, row.position_ms) == ("today", 20 * MINUTE_MS)
 
 
-def test_r4_a_minute_watched_takes_the_bookmark_over() -> None:
-    before = watched(TODAY, minutes=20)
-    assert after(*before, *watched(LATER, minutes=1)).session_id == "later"
+def test_r4_opening_another_episode_and_backing_out_does_not_lose_the_place_in_the_series() -> None:
+    first, second = (session(f"s{n}", title=episode(n), started_at=EVENING + n * HOUR) for n in (1, 2))
+    row = after(*watched(first, minutes=20), *watched_ms(second, 59_999))
+    assert (row.title_id, row.position_ms) == ("harbour-s1e1", 20 * MINUTE_MS)
 
 
-def test_r4_of_a_short_title_five_percent_are_enough() -> None:
-    short = movie(duration_ms=10 * MINUTE_MS, credits_start_ms=None)
-    first, second = session("first", title=short), session("second", title=short, started_at=EVENING + HOUR)
-    opened = [
-        reported(p.Started, 0, of=second, position_ms=0, time=EVENING + HOUR),
-        reported(p.Heartbeat, 1, of=second, position_ms=30_000, time=EVENING + HOUR + timedelta(seconds=30)),
-    ]
-    assert after(*watched(first, minutes=5), *opened).session_id == "second"
+@pytest.mark.parametrize(
+    ("duration_minutes", "watched_for_ms", "session_id"),
+    [(96, 59_999, "first"), (96, 60_000, "second"), (10, 29_999, "first"), (10, 30_000, "second")],
+)
+def test_r4_a_minute_or_of_a_short_title_five_percent_take_the_bookmark_over(
+    duration_minutes: int, watched_for_ms: int, session_id: str
+) -> None:
+    title = movie(duration_ms=duration_minutes * MINUTE_MS, credits_start_ms=None)
+    first, second = session("first", title=title), session("second", title=title, started_at=EVENING + HOUR)
+    assert after(*watched(first, minutes=5), *watched_ms(second, watched_for_ms)).session_id == session_id
 
 
 def test_r4_a_jump_is_not_watched() -> None:
@@ -162,6 +205,15 @@ def test_r5_a_title_is_complete_at_its_credits_or_at_ninety_percent(
     title: p.TitleSnapshot, position_ms: int, state: str
 ) -> None:
     assert after(reported(p.Heartbeat, 1, of=session(title=title), position_ms=position_ms)).state == state
+
+
+def test_r5_how_much_completes_a_title_is_a_setting() -> None:
+    half = ContinueWatching(Thresholds(complete_at_ratio=0.5), most_rows=200, ttl_s=1)
+    film = session(title=movie(credits_start_ms=None))
+    for position_ms, state in ((48 * MINUTE_MS - 1, "in_progress"), (48 * MINUTE_MS, "completed")):
+        row = project(half, [reported(p.Heartbeat, 1, of=film, position_ms=position_ms)])
+        assert row is not None
+        assert row.state == state
 
 
 def test_r5_a_title_under_five_minutes_never_resumes() -> None:
@@ -259,8 +311,9 @@ def test_a_session_taken_out_of_the_history_takes_the_row_along_that_shows_its_t
     assert project(VIEW, [watch_history_removed(second, at=NOON_AFTER)]) is None
 
 
-def test_r8_watching_again_keeps_the_play_count() -> None:
+def test_r8_watching_again_keeps_that_it_was_completed_and_how_often() -> None:
     again = session("again", started_at=EVENING + 24 * HOUR)
+    assert after(*watched(TODAY, minutes=95)).play_count == 1
     row = after(*watched(TODAY, minutes=95), *watched(again, minutes=10))
     assert (row.session_id, row.state, row.play_count) == ("again", "in_progress", 1)
     row = after(*watched(TODAY, minutes=95), *watched(again, minutes=95))
@@ -283,6 +336,9 @@ def test_r9_a_fatal_error_changes_nothing() -> None:
 
 def test_r10_live_has_no_bookmark_since_it_is_not_played_on_demand() -> None:
     assert {kind.value for kind in TitleKind} == {"movie", "episode", "short"}
+    channel = {**msgspec.to_builtins(movie()), "kind": "live_channel"}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(channel, p.TitleSnapshot)
 
 
 @given(st.permutations(watched(TODAY, minutes=6) * 2))

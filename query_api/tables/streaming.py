@@ -4,6 +4,7 @@ Who reads too slowly holds one piece, and who goes away ends the reading: the ne
 before was taken.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
@@ -43,6 +44,7 @@ async def in_time(
     try:
         async for piece in pieces:
             yield piece
+            await asyncio.sleep(0)  # whoever else is to be served has a turn, and whoever left is noticed
             more_time(request.scope, timeout_s)
     except StoreUnavailable as refusal:
         yield cut(Problem(STORE_UNAVAILABLE, str(refusal), request.url.path, refusal.members))

@@ -19,6 +19,7 @@ from query_api.stores import StoreUnavailable
 from query_api.tables import formats
 from query_api.tables.asking import Asked, AskedPages, asked, asked_pages
 from query_api.tables.table import Projected, Table
+from tests.serving import serving
 
 
 class Name(BaseModel):
@@ -249,6 +250,25 @@ async def test_a_client_that_goes_away_ends_the_reading(make: Callable[..., Serv
     await served.call("/paged?format=jsonl", gone_after_two_pieces, sent)
     assert len(served.pages) < MOST_ROWS // 4
     assert all(each["more_body"] for each in sent[1:])
+
+
+async def test_over_a_connection_what_is_unfinished_is_seen_to_be(make: Callable[..., Served]) -> None:
+    served = make(count=30, lasts=2)
+    async with serving(served.app, lifespan="off") as url, httpx.AsyncClient(base_url=url) as client:
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+            await client.get("/paged?format=jsonl")
+
+
+async def test_over_a_connection_that_is_closed_no_more_pages_are_read(make: Callable[..., Served]) -> None:
+    served = make(count=100_000_000, lasts=1_000_000)
+    served.app.state.settings = served.app.state.settings.model_copy(update={"export_max_rows": 100_000_000})
+    async with (
+        serving(served.app, lifespan="off") as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("GET", "/paged?format=jsonl") as reply,
+    ):
+        assert await anext(reply.aiter_raw())
+    assert len(served.pages) < served.lasts  # the server waits for what it sends still when it ends
 
 
 def test_the_example_is_shown_in_every_format() -> None:

@@ -6,8 +6,8 @@ skips or reorders one, and readers drop a position that they have applied.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 from events.envelope import CONTENT_TYPE
 from events.topics import POSITION_HEADER, TOPICS, Lane, topic_of
 from infra.event_log import EventLog, LogRow
+from infra.event_log.bell import CHANNEL
 from infra.ids import new_id
 from infra.kafka import CLIENT_ID, abandon, access, new_producer
 from infra.postgres import Pool
@@ -61,11 +62,13 @@ class Relay:
         self._leased: dict[int, Leased] = {}
         self._valid_until_s = 0.0
         self._stopping = asyncio.Event()
+        self._rung = asyncio.Event()
         self.trouble: str | None = "not started"
 
     def stop(self) -> None:
         """Finish the batch in hand, give the leases back, and end."""
         self._stopping.set()
+        self._rung.set()
 
     async def run(self) -> None:
         """Relay until stop(). Trouble with Kafka or Postgres is waited out, with pauses up to store_retry_max_s."""
@@ -90,7 +93,7 @@ class Relay:
         try:
             await producer.start()
             await self._keep_once()
-            async with asyncio.TaskGroup() as tasks:
+            async with self._listening(), asyncio.TaskGroup() as tasks:
                 keeping = tasks.create_task(self._keep())
                 await self._produce_until_stopped(producer)
                 keeping.cancel()
@@ -115,8 +118,30 @@ class Relay:
                 share_out_at_s = self._now_s() + self._settings.relay_lease_s / 3
             began_s = self._now_s()
             if await self._produce_round(producer) < self._settings.relay_batch_rows:
-                # A round for one row costs as much as for hundreds: unless a partition had a full batch, let some come.
-                await self._pause(began_s + self._settings.relay_poll_interval_s - self._now_s())
+                await self._until_more(began_s)
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        """Hear meanwhile when something is recorded. If that ends, the log is looked at as often as without."""
+        async with self._pool.acquire() as connection:
+            await connection.add_listener(CHANNEL, self._hear)
+            try:
+                yield
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(CHANNEL, self._hear)
+
+    def _hear(self, *_: object) -> None:
+        self._rung.set()
+
+    async def _until_more(self, began_s: float) -> None:
+        """Until somebody says that there is more, or until it is to be looked at after a round that began then. A round
+        for one row costs as much as for hundreds: some are let come.
+        """
+        await self._pause(began_s + self._settings.relay_round_min_s - self._now_s())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(began_s + self._settings.relay_poll_interval_s - self._now_s()):
+                await self._rung.wait()
 
     async def _share_out(self) -> None:
         positions = await self._leases.share_out()
@@ -139,6 +164,7 @@ class Relay:
         """Produce the next rows of every leased partition that has some; how many the one with the most had. While
         Kafka acknowledges those of one partition, those of another are read.
         """
+        self._rung.clear()  # what is recorded from here on may be missed
         behind = await self._behind()
         async with asyncio.timeout(self._settings.produce_timeout_s), asyncio.TaskGroup() as tasks:
             producing = [tasks.create_task(self._produce_next(leased, producer)) for leased in behind]

@@ -10,6 +10,7 @@ import asyncpg
 
 from events.envelope import Context, Event
 from events.topics import topic_of
+from infra.event_log.bell import Bell
 from infra.event_log.idempotency import HandledMeanwhile, Idempotency
 from infra.event_log.partitions import partition_of
 from infra.event_log.streams import Appended, Stream
@@ -59,6 +60,7 @@ class Opened:
     snapshot_every_events: int
     change_max_bytes: int
     replayed: Replayed | None = None
+    is_recorded: bool = False
 
     async def record(
         self,
@@ -102,6 +104,7 @@ class Opened:
         await self.connection.execute(SNAPSHOT, stream.stream_id, stream.version, stream.place, digest, state)
 
     async def _append(self, stream: Stream, appended: Appended, request: Idempotency | None, reply: bytes) -> str:
+        self.is_recorded = True
         topic = topic_of(appended.types[-1]).name
         values = (stream.partition, stream.stream_id, stream.version, *appended[:2], self.now, appended.bodies)
         if request is None:
@@ -121,6 +124,7 @@ class EventLog:
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool = pool
+        self._bell = Bell(pool)
         self._partitions = settings.log_partitions
         self._snapshot_every_events = settings.snapshot_every_events
         self._change_max_bytes = settings.audit_change_max_bytes
@@ -141,6 +145,8 @@ class EventLog:
                 if opened.replayed is not None:
                     break
             yield opened
+        if opened.is_recorded:
+            self._bell.ring()
 
     async def _open(self, opened: Opened, stream_id: str, digest: bytes | None) -> None:
         request = opened.request if not opened.streams else None

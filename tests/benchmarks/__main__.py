@@ -22,6 +22,7 @@ from tests.benchmarks import (
     leases,
     memory,
     projector,
+    publishing,
     reads,
     rebuild,
     relay,
@@ -41,6 +42,7 @@ class Name(StrEnum):
     REBUILD = "rebuild"
     RELAY = "relay"
     FRESHNESS = "freshness"
+    PUBLISHING = "publishing"
     APPEND = "append"
     EVENTSOURCING = "eventsourcing"
     READS = "reads"
@@ -61,6 +63,7 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.REBUILD: rebuild.run,
     Name.RELAY: relay.run,
     Name.FRESHNESS: freshness.run,
+    Name.PUBLISHING: publishing.run,
     Name.APPEND: append.run,
     Name.EVENTSOURCING: eventsourcing.run,
     Name.READS: reads.run,

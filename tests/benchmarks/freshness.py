@@ -28,7 +28,7 @@ CONNECTIONS = 64
 LOOK_EVERY_S = 0.005
 GIVE_UP_S = 10.0
 CATCH_UP_S = 120.0
-GOAL_P99_MS = 500
+GOAL_P99_MS = 100
 WATCHED_MS = 300_000  # before the load begins: enough for a bookmark
 
 
@@ -53,6 +53,7 @@ class Evening:
         self.tokens = players.tokens_of(bench.settings, self.sessions, utc_now() + timedelta(hours=1))
         self._access = Tokens(bench.settings)
         self.fresh_ms: list[float] = []
+        self.taken_ms: list[float] = []
         self.late_s: list[float] = []
 
     def first_reports(self) -> list[bytes]:
@@ -127,8 +128,10 @@ async def _report(
 ) -> None:
     connection = await idle.get()
     request, position_ms = evening.report(count)
+    sent_s = asyncio.get_running_loop().time()
     await connection.exchange(request)
     acknowledged_s = asyncio.get_running_loop().time()
+    evening.taken_ms.append((acknowledged_s - sent_s) * 1000)
     idle.put_nowait(connection)
     if count % SAMPLE_ONE_IN == 0:
         question = evening.question(count)
@@ -156,10 +159,12 @@ def _viewer(of: SessionSnapshot) -> Principal:
 
 def _lines(evening: Evening) -> list[Line]:
     percentiles = quantiles(evening.fresh_ms, n=100)
+    taken = quantiles(evening.taken_ms, n=100)
     late_ms = quantiles(evening.late_s, n=100)[98] * 1000
     what = f"freshness: 2xx to visible, {REPORTS_PER_S} reports/s"
     return [
         Line(f"{what}, p50 ms", f"{percentiles[49]:.0f}"),
         Line(f"{what}, p99 ms", f"{percentiles[98]:.0f}", "", "", f"< {GOAL_P99_MS}", percentiles[98] < GOAL_P99_MS),
+        Line("freshness: the reply itself, p50 / p99 ms", f"{taken[49]:.0f} / {taken[98]:.0f}"),
         Line("freshness: the load itself was behind its schedule by, p99 ms", f"{late_ms:.0f}"),
     ]

@@ -27,7 +27,7 @@ PATIENCE_S = 30
 
 
 @contextmanager
-def relay(live: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def relay(live: Settings, tmp_path: Path, *, poll_interval_s: float = 0.02) -> Iterator[subprocess.Popen[bytes]]:
     """A relay process."""
     environment = {
         **os.environ,
@@ -35,6 +35,7 @@ def relay(live: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         "PLAYHEAD_KAFKA_BOOTSTRAP": live.kafka_bootstrap,
         "PLAYHEAD_POSTGRES_DSN": live.postgres_dsn,
         "PLAYHEAD_RELAY_LEASE_S": "2",
+        "PLAYHEAD_RELAY_POLL_INTERVAL_S": str(poll_interval_s),
     }
     process = subprocess.Popen([sys.executable, "-m", "playhead", "relay"], env=environment)
     try:
@@ -126,6 +127,21 @@ async def test_everything_arrives_in_order_and_is_resumed_without_repeating(
     assert {partition: positions for partition, positions in after.items() if positions} == await logged(postgres)
     for partition, positions in before.items():
         assert after[partition][: len(positions)] == positions
+
+
+async def test_what_is_recorded_is_relayed_before_the_relay_looks_by_itself(
+    live: Settings, postgres: Pool, handling: Handling, tmp_path: Path
+) -> None:
+    await write(handling, 5)
+    with relay(live, tmp_path) as process:
+        await caught_up(live, postgres)
+        process.send_signal(signal.SIGTERM)  # it gives its leases back
+        assert process.wait(PATIENCE_S) == 0
+    await write(handling, 5)
+    with relay(live, tmp_path, poll_interval_s=3_600.0):
+        await caught_up(live, postgres)  # with its first look
+        await write(handling, 5)
+        assert applied(await caught_up(live, postgres)) == await logged(postgres)
 
 
 async def test_a_killed_relay_is_taken_over_and_nothing_is_skipped_or_reordered(

@@ -140,9 +140,9 @@ class Rebuilds:
             passed.add((lane, request.view))
 
     def _is_rebuilt(self, request: Request) -> bool:
-        """Whether another request has this view rebuilt at the moment."""
+        """Whether another request has this view rebuilt at the moment, and has begun."""
         job = self._jobs.get(Lane.REBUILD)
-        return job is not None and job.request.view == request.view and job.request.key != request.key
+        return job is not None and request.view in self._changes.built and job.request.key != request.key
 
     async def _carry_out(self, request: Request, is_built_here: bool) -> None:
         """Try, and say what it came to; or why it is tried again later."""

@@ -14,7 +14,7 @@ from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from playhead import view_versions
 from playhead.kept_versions import KeptVersions
-from projections.versions import registry
+from projections.versions import anywhere, registry
 from projections.versions.registry import State, Version, VersionRefused
 
 OPEN: Final = """
@@ -57,12 +57,15 @@ async def open_requests(pool: Pool) -> list[Request]:
 
 
 class Changes:
-    """Carries requests out. Raises VersionRefused and Superseded where that cannot be, and what servers raise."""
+    """Carries requests out. Raises VersionRefused and Superseded where that cannot be, and what servers raise. `built`:
+    the views that are being rebuilt here, once their version is there.
+    """
 
     def __init__(self, settings: Settings, pool: Pool, kept: KeptVersions) -> None:
         self._settings = settings
         self._pool = pool
         self._kept = kept
+        self.built: set[str] = set()
 
     async def carry_out(self, request: Request, *, is_built_here: bool = False) -> Done:
         """Do what is asked. `is_built_here`: another request has the view rebuilt already, in this process."""
@@ -82,11 +85,22 @@ class Changes:
 
     async def _rebuild(self, request: Request) -> Done:
         if (made := await self._made(request)) is None:
-            await view_versions.rebuild(self._settings, request.view, request.max_events_per_s)
+            await self._build(request)
             made = await self._made(request)
         if made is None:
             raise VersionRefused(f"what was built of {request.view} is retired")
         return Done(made.version, f"version {made.version} is {made.state}")
+
+    async def _build(self, request: Request) -> None:
+        """Begin, or go on: then at the pace that it has, which may have been changed since this was asked."""
+        goes_on = request.tries > 0 and await self._being_built(request.view) is not None
+        pace = None if goes_on else request.max_events_per_s
+        await anywhere.begin(self._settings, view_versions.group_of(self._settings, request.view), pace)
+        self.built.add(request.view)
+        try:
+            await view_versions.rebuild(self._settings, request.view, None)
+        finally:
+            self.built.discard(request.view)
 
     async def _made(self, request: Request) -> Version | None:
         """What came of it before."""
@@ -163,10 +177,15 @@ class Changes:
         return version
 
     async def _built(self, view: str) -> Version:
+        if (version := await self._being_built(view)) is None:
+            raise VersionRefused(f"no version of {view} is being built")
+        return version
+
+    async def _being_built(self, view: str) -> Version | None:
         for version in await registry.read(self._pool, view):
             if version.state in (State.BUILDING, State.CATCHING_UP):
                 return version
-        raise VersionRefused(f"no version of {view} is being built")
+        return None
 
     async def _note(self, version: Version, **values: object) -> None:
         pool = await connect_pool(self._settings, role=Role.PROJECTIONS, size=1)

@@ -192,6 +192,8 @@ async def retire(settings: Settings, view: str, number: int | None) -> None:
 
 
 async def _versions(settings: Settings, view: str) -> list[Version]:
+    if (group := groups_of(settings).get(view)) is not None:
+        await anywhere.mirror(settings, group)  # whoever was killed in a change may not have come to tell the registry
     pool: Pool = await connect_pool(settings, role=Role.QUERY, size=1)
     try:
         return await registry.read(pool, view)

@@ -78,6 +78,7 @@ class Cql:
         """Ask what is live, once for all who read meanwhile."""
         if self._learning is None or self._learning.done():
             self._learning = asyncio.create_task(self._ask(names))
+            self._learning.add_done_callback(_heard)
         return self._learning
 
     async def _ask(self, names: LiveNames) -> None:
@@ -95,6 +96,12 @@ class Cql:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _heard(learning: "asyncio.Task[None]") -> None:
+    """Take its error from a task that nobody waits for any more: whoever read beside it failed as well."""
+    if not learning.cancelled():
+        learning.exception()
 
 
 def postgres_driver(settings: Settings) -> Driver[postgres.Pool]:

@@ -6,8 +6,8 @@ views, whenever they are behind. What it was doing when it was killed, the next 
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, NamedTuple, Self
 
 import asyncpg
@@ -298,9 +298,20 @@ class Build:
 
     async def _look(self) -> None:
         """Read the version anew. Raises Superseded."""
-        async with self._asking() as connection:
-            self.version = await registry.one(connection, self.version.view, self.version.version)
+        with self._unless_live():
+            async with self._asking() as connection:
+                self.version = await registry.one(connection, self.version.view, self.version.version)
         check_kept(self.version)
+
+    @contextmanager
+    def _unless_live(self) -> Iterator[None]:
+        """What keeps a live version in another store goes on while Postgres is away: its readers do not need it."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            if self._projection is None or self.version.state is not State.LIVE:
+                raise
+            log.warning("registry is away", view=self.group.name, error=str(error))
 
     async def _live_lag(self) -> str | None:
         applied = await self.limits()
@@ -324,6 +335,13 @@ class Build:
         self._noted_at_s, self._noted_done = now_s, done
         total = max(total - begun, done)
         set_aside, self._letters.counts = self._letters.counts.total(), Counter()
+        with self._unless_live():
+            await self._write_note(done, total, set_aside)
+        self._show(
+            Progress(self.group.name, self.version.version, self.version.state, done, total, self._rate, self._waits)
+        )
+
+    async def _write_note(self, done: int, total: int, set_aside: int) -> None:
         async with self._asking() as connection:
             await registry.note(
                 connection,
@@ -343,9 +361,6 @@ class Build:
                     self.version.version,
                     set_aside,
                 )
-        self._show(
-            Progress(self.group.name, self.version.version, self.version.state, done, total, self._rate, self._waits)
-        )
 
     async def _advance(self, to: State) -> None:
         async with self._asking() as connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from projections.aggregating import Sums, is_empty
 from projections.app import postgres_views
 from projections.playback.playback_sessions import PlaybackSession
 from projections.playback.title_audience import TitleAudience, TitleAudienceByHour
+from projections.slabs import Checkpoint, Partition
 from projections.stores.postgres import PostgresStore
 from projections.stores.tables import Table
 from projections.versions import changes, registry
@@ -67,7 +69,15 @@ async def pool(alone: Settings) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def produced(alone: Settings, pool: Pool) -> str:
+async def starts(alone: Settings) -> dict[Partition, Checkpoint]:
+    """Where the topic ends before the test: what others left there is no part of the versions here."""
+    async with Ends(alone) as ends:
+        of_topic = await ends.of(PLAYBACK.name)
+    return {Partition(PLAYBACK.name, number): Checkpoint(end, end - 1) for number, end in of_topic.items()}
+
+
+@pytest.fixture
+async def produced(alone: Settings, pool: Pool, starts: dict[Partition, Checkpoint]) -> str:
     """Events of which the projection says that it has applied them; the name of their profile."""
     name = new_id()
     await produce(alone, evening(name, sessions=30, reports=5))
@@ -82,11 +92,22 @@ async def all_applied(alone: Settings, pool: Pool) -> None:
 
 
 @pytest.fixture
-async def version(alone: Settings, produced: str) -> AsyncIterator[Version]:
+async def version(alone: Settings, produced: str, starts: dict[Partition, Checkpoint]) -> AsyncIterator[Version]:
     """One that is to be built."""
     begun = await changes.begin(alone, sessions_of(alone))
+    async with storing(alone, begun) as store:
+        await store.begin(starts)
     yield begun
     await changes.retire(alone, begun)
+
+
+@asynccontextmanager
+async def storing(alone: Settings, version: Version) -> AsyncIterator[PostgresStore]:
+    """The store of a version, beside whoever builds it."""
+    store = PostgresStore(alone, sessions_of(alone).views, KeptByRebuild(version))
+    await store.open()
+    yield store
+    await store.close()
 
 
 def sessions_of(alone: Settings) -> Group:
@@ -154,12 +175,10 @@ async def test_whoever_is_cut_off_while_adding_up_leaves_a_version_that_is_being
         async for behind in build.steps():
             if behind == 0:
                 break
-        store = PostgresStore(alone, group.views, KeptByRebuild(version))
-        await store.open()
-        own = await store.checkpoints(build.partitions)
-        with pytest.raises(CutOff):
-            await add_up(store, group, version, own, alone, cut_off)
-        await store.close()
+        async with storing(alone, version) as store:
+            own = await store.checkpoints(build.partitions)
+            with pytest.raises(CutOff):
+                await add_up(store, group, version, own, alone, cut_off)
         assert (await registry.one(pool, group.name, version.version)).state is State.BUILDING
         for view in group.aggregates:
             assert not await rows_of(pool, Table(view, version.tables[view.name]))
@@ -205,8 +224,14 @@ class Choosy(TitleAudienceByHour):
 
 
 async def test_a_record_that_cannot_be_added_up_is_set_aside_as_the_projection_does_it(
-    alone: Settings, pool: Pool, version: Version, produced: str
+    alone: Settings,
+    pool: Pool,
+    version: Version,
+    produced: str,
+    starts: dict[Partition, Checkpoint],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(Build, "_beginning", lambda _: starts)
     views = [Choosy() if isinstance(each, TitleAudienceByHour) else each for each in postgres_views(alone)]
     group = grouped(views)["playback_sessions"]
     of = session(f"{produced}-poison", profile_id=produced, title=movie("poison"))

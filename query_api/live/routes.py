@@ -13,8 +13,9 @@ from query_api.dependencies import EVERY_READ, ReadSettings
 from query_api.live.feed import Feed
 from query_api.live.now import reads_of
 from query_api.live.places import STREAMS_FULL, TOO_MANY_STREAMS, Places
-from query_api.live.readings import Topic
+from query_api.live.readings import UNAVAILABLE, Topic
 from query_api.live.streams import Asked, LiveStream
+from query_api.live.window import Why
 from query_api.progress import ProgressReader
 from query_api.sources import Sources
 from query_api.stores import StoreUnavailable
@@ -48,6 +49,17 @@ data: {"as_of":"2026-01-01T20:15:35.004Z","topic":"viewers","store":"postgres","
 id: viewers=1767298535000&quality=1767298530000
 
 """
+
+EVENT: Final = {
+    "description": "One event; `data` is JSON. docs/live.md says what there is.",
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": [*Topic, UNAVAILABLE, *Why, "end"]},
+        "data": {"type": "string"},
+        "id": {"type": "string"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
 
 Follower = Annotated[Principal, Depends(Needs(Scope.PLAYBACK_READ, Scope.OPERATIONS_READ))]
 
@@ -94,6 +106,7 @@ routes = APIRouter(tags=["live"])
     response_class=LiveStream,
     status_code=200,
     responses=replies(EXAMPLE, *EVERY_READ, TOO_MANY_STREAMS, STREAMS_FULL, media_type=LiveStream.media_type),
+    openapi_extra={"responses": {"200": {"content": {LiveStream.media_type: {"schema": EVENT}}}}},
 )
 async def follow(
     request: Request,

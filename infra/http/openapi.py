@@ -25,7 +25,7 @@ IF_NONE_MATCH: Final = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "examples": ['W/"eIAwtMEyCXGTSNRpjrFlyA"']},
     "description": "The ETag of a reply that the client has: 304 if it would be given the same",
 }
 ETAG: Final = {"schema": {"type": "string"}, "description": "What to send in If-None-Match; streams have none"}

@@ -29,7 +29,7 @@ IF_NONE_MATCH: Final = {
     "description": "The ETag of a reply that the client has: 304 if it would be given the same",
 }
 ETAG: Final = {"schema": {"type": "string"}, "description": "What to send in If-None-Match; streams have none"}
-NOT_MODIFIED: Final = {"description": "The reply is still what If-None-Match names"}
+NOT_MODIFIED: Final = {"description": "The reply is still what If-None-Match names", "content": {}}
 SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
 SCHEMA = {
     "title": "Problem",

@@ -14,9 +14,9 @@ from infra.settings import Settings
 from query_api.caching.places import Places
 from query_api.checkpoints import applied_by_cassandra, applied_by_postgres, applied_by_redis
 from query_api.drivers import Cql, cassandra_driver, postgres_driver, redis_driver
-from query_api.playback.title_facts import TitlesKept
 from query_api.playback.continue_watching_kept import KeptReplies
 from query_api.playback.refill import Refill
+from query_api.playback.title_facts import TitlesKept
 from query_api.playback.withdrawn import WithdrawnTitles
 from query_api.read_your_writes import Checkpoint
 from query_api.redis_reads import RedisReads
@@ -37,10 +37,10 @@ class Sources:
     redis_checkpoint: Checkpoint
     withdrawn: WithdrawnTitles
     title_facts: TitlesKept
-    territories: Territories
-    subscription_required: bool
     refill: Refill
     continue_watching: KeptReplies
+    territories: Territories
+    subscription_required: bool
     cursors: Cursors
 
     @classmethod
@@ -59,11 +59,11 @@ class Sources:
             redis_checkpoint=Checkpoint(in_redis.name, applied_by_redis(in_redis), settings),
             withdrawn=WithdrawnTitles(in_redis, settings),
             title_facts=TitlesKept(in_postgres, settings),
+            refill=Refill(applied_by_redis(in_redis), applied_by_postgres(in_postgres), settings),
+            continue_watching=KeptReplies(settings.continue_watching_kept_max_bytes),
             territories=Territories(settings),
             subscription_required=settings.subscription_required,
             cursors=cursors,
-            refill=Refill(applied_by_redis(in_redis), applied_by_postgres(in_postgres), settings),
-            continue_watching=KeptReplies(settings.continue_watching_kept_max_bytes),
         )
 
     def postgres_as(self, caller: Principal) -> AbstractAsyncContextManager[Connection]:

@@ -41,5 +41,6 @@ async def test_operators_see_how_far_each_version_is_and_until_when(query_api: Q
     assert reply.status_code == 200
     [version] = [each for each in reply.json()["items"] if each["view"] == view]
     assert (version["version"], version["state"], version["folds"]) == (3, "building", {"one": 2})
+    assert version["store"] == "postgres"
     assert (version["records_done"], version["records_total"], version["eta_s"]) == (250, 1000, 15.0)
     assert version["verified"] == {"at": "2026-01-01T20:15:30Z", "equal": False, "accepted": True}

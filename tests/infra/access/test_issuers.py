@@ -87,7 +87,7 @@ def trusting(issuer: Issuer, tmp_path: Path, **changes: Any) -> Settings:
     file = tmp_path / "issuers.json"
     file.write_text(json.dumps([{name: value for name, value in terms.items() if value is not None}]))
     return Settings(
-        state_dir=tmp_path, trusted_issuers_file=file, **{"issuer_keys_pause_s": 0.05, "issuer_timeout_s": 1, **changes}
+        state_dir=tmp_path, trusted_issuers_file=file, **{"issuer_keys_pause_s": 0.05, "issuer_timeout_s": 5, **changes}
     )
 
 

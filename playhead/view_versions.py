@@ -17,9 +17,10 @@ from playhead.console import out, say
 from projections.app import cassandra_views, postgres_views, redis_views
 from projections.errors import ProjectionError
 from projections.versions import anywhere, registry
-from projections.versions.build import Build, Progress
+from projections.versions.build import Build
 from projections.versions.groups import PROJECTION, Group, grouped
 from projections.versions.registry import State, Version, VersionRefused
+from projections.versions.telling import Progress
 from projections.versions.verify import Compared, report
 from projections.views import AggregateView
 

@@ -5,33 +5,31 @@ views, whenever they are behind. What it was doing when it was killed, the next 
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from infra.clock import monotonic_s, utc_now
+from infra.clock import monotonic_s
 from infra.postgres import Connection, Pool, Role, connect_pool
 from infra.settings import Settings
 from infra.telemetry import log
 from infra.view_lag import Ends
 from projections.engine import Engine
 from projections.errors import StoreEmptied, StoreUnavailable
-from projections.letters import Letter
-from projections.retries import Retry
 from projections.slabs import Checkpoint, Partition
 from projections.stores.postgres import PostgresStore
 from projections.stores.postgres_writing import told_apart
-from projections.versions import adding_up, registry
+from projections.versions import adding_up, registry, telling
 from projections.versions.adding_up import CannotBeAddedUp
 from projections.versions.feed import Feed
 from projections.versions.folded_into import projection_of_store, store_of
 from projections.versions.groups import NOT_FILLED, PROJECTION, Group
 from projections.versions.keeping import check_kept
 from projections.versions.registry import State, Version, VersionRefused
+from projections.versions.telling import SetAside, Show, Teller
 
 APPLIED: Final = f"""
     select topic, partition, next_offset from projection_checkpoint
@@ -44,37 +42,8 @@ LANES: Final = 2
 """Partitions are applied in two transactions side by side: one folds while the other waits for Postgres."""
 
 
-class Progress(NamedTuple):
-    """How far a build is, for whoever watches it. `waits`: for what, if it does."""
-
-    view: str
-    version: int
-    state: State
-    done: int
-    total: int
-    records_per_s: float
-    waits: str | None
-
-
-Show = Callable[[Progress], None]
-
-
 class Interrupted(Exception):
     """What cannot be left half done is done later, as somebody paused it."""
-
-
-class SetAside:
-    """Counts what could not be applied, instead of sending it: the live worker did, when it was its turn."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    async def send(self, projection: str, letters: Sequence[Letter]) -> None:
-        """Nothing is sent."""
-        self.counts.update(letter.reason.value for letter in letters)
-
-    async def applied(self, projection: str, retries: Sequence[Retry]) -> None:
-        """Nothing is: retries are the projection's, and a rebuild reads the records themselves."""
 
 
 class Build:
@@ -97,9 +66,8 @@ class Build:
         self._engines = [Engine[Any](self._store, group.views, self._letters) for _ in range(LANES)]
         self._own: dict[Partition, int] = {}
         self._first: dict[Partition, int] = {}
-        self._noted_at_s = self._asked_at_s = float("-inf")
-        self._noted_done = 0
-        self._rate = 0.0
+        self._teller = Teller(settings)
+        self._asked_at_s = float("-inf")
         self._waits: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -324,43 +292,16 @@ class Build:
 
     async def _note(self, total: int, *, force: bool = False) -> None:
         """Say how far it is, now and then."""
-        now_s = monotonic_s()
-        since_s = now_s - self._noted_at_s
-        if since_s < self._settings.rebuild_note_interval_s and not force:
+        if not (force or self._teller.is_due):
             return
         begun = sum(self._first.values())
         done = sum(self._own.values()) - begun
-        if since_s < float("inf"):
-            self._rate = 0.7 * self._rate + 0.3 * (done - self._noted_done) / since_s if self._rate else done / since_s
-        self._noted_at_s, self._noted_done = now_s, done
-        total = max(total - begun, done)
-        set_aside, self._letters.counts = self._letters.counts.total(), Counter()
+        progress = self._teller.progress(self.version, done, max(total - begun, done), self._waits)
+        set_aside = self._letters.take()
         with self._unless_live():
-            await self._write_note(done, total, set_aside)
-        self._show(
-            Progress(self.group.name, self.version.version, self.version.state, done, total, self._rate, self._waits)
-        )
-
-    async def _write_note(self, done: int, total: int, set_aside: int) -> None:
-        async with self._asking() as connection:
-            await registry.note(
-                connection,
-                self.version,
-                records_done=done,
-                records_total=total,
-                records_per_s=self._rate,
-                waits=self._waits,
-                worked_at=utc_now(),
-                last_error=None,
-            )
-            if set_aside:
-                await connection.execute(
-                    "update view_versions set records_set_aside = records_set_aside + $3 "
-                    "where view = $1 and version = $2",
-                    self.version.view,
-                    self.version.version,
-                    set_aside,
-                )
+            async with self._asking() as connection:
+                await telling.write(connection, self.version, progress, set_aside)
+        self._show(progress)
 
     async def _advance(self, to: State) -> None:
         async with self._asking() as connection:

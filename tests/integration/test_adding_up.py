@@ -31,7 +31,7 @@ from projections.versions.registry import State, Version
 from tests.builders import movie, playback_started, reported, session
 from tests.integration.projection_workers import evening, eventually, produce
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.early]
 
 APPLIED = """
     insert into projection_checkpoint (projection, topic, partition, next_offset, position)

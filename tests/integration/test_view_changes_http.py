@@ -25,7 +25,7 @@ from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, Wo
 from tests.integration.query_api_stores import OPERATOR, QueryApi, running_query_api
 from tests.integration.rates import unlimited
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.early]
 
 VIEW = "playback_sessions"
 TOPIC = "playback.events"

@@ -20,16 +20,17 @@ from infra.view_lag import Ends, behind
 from projections.app import postgres_views
 from projections.slabs import Partition
 from projections.versions import changes, registry
-from projections.versions.build import Build, Progress
+from projections.versions.build import Build
 from projections.versions.feed import Feed
 from projections.versions.groups import Group, grouped
 from projections.versions.registry import Keeper, State, Version, VersionRefused
+from projections.versions.telling import Progress
 from projections.versions.verify import verify
 from tests.builders import playback_started, reported, session
 from tests.integration.changed_views import EVERYWHERE, changed_views
 from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, Worker, evening, eventually, produce
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.early]
 
 SESSIONS = "playback_sessions"
 
@@ -287,10 +288,11 @@ class Viewing:
             async with reading.acquire() as connection, connection.transaction(readonly=True):
                 await connection.execute("select set_config('playhead.scopes', 'playback:read', true)")
                 for each in self._sessions:
+                    before = self.seen.get(each.session_id, 0)
                     count = await connection.fetchval(
                         "select event_count from playback_sessions where session_id = $1", each.session_id
                     )
-                    assert (count or 0) >= self.seen.get(each.session_id, 0), "a read saw less than one before"
+                    assert (count or 0) >= before, "a read saw less than one that ended before it began"
                     self.seen[each.session_id] = max(count or 0, self.seen.get(each.session_id, 0))
             self.reads += 1
             self.longest_s = max(self.longest_s, loop.time() - began_s)

@@ -176,7 +176,7 @@ FILTERED = [
 ]
 
 
-@pytest.mark.parametrize(("query", "expected"), FILTERED)
+@pytest.mark.parametrize(("query", "expected"), FILTERED, ids=range(len(FILTERED)))
 async def test_titles_are_filtered_and_sorted_and_paged(
     query_api: QueryApi, shelf: dict[str, str], query: str, expected: str
 ) -> None:

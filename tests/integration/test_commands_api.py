@@ -369,6 +369,7 @@ async def test_bad_events_are_named_and_their_neighbours_taken(
         (msgspec.json.encode({"sent_at": utc_now(), "events": [{}] * 501}), (413, "report-too-large")),
         (b" " * 1_048_577, (413, "body-too-large")),
     ],
+    ids=range(5),
 )
 async def test_a_report_that_cannot_be_read_is_refused(
     client: httpx.AsyncClient, live: Settings, film: str, body: bytes, refusal: tuple[int, str]

@@ -272,6 +272,7 @@ async def test_a_beacon_that_cannot_be_read_is_refused(
         (msgspec.json.encode(report()), (422, "report-empty")),
         (msgspec.json.encode(report(*range(501))), (413, "report-too-large")),
     ],
+    ids=range(4),
 )
 async def test_a_beacon_has_the_limits_of_a_report(
     client: httpx.AsyncClient, player: Player, body: bytes, refusal: tuple[int, str]

@@ -29,7 +29,7 @@ check: $(STAMP) ## format, lint, types, layers, schemas and logic tests, in seco
 	@$(BIN)/pytest -m "not integration" -n auto --dist worksteal
 
 test: check browser ## everything in check, then integration and end-to-end tests on real servers (TEST_SETS=1: one set of servers)
-	@$(BIN)/pytest -m integration -n $(or $(TEST_SETS),2) --dist loadfile --durations=25
+	@$(BIN)/pytest -m integration -n $(or $(TEST_SETS),2) --dist loadfile --no-loadscope-reorder --durations=25
 
 browser: $(STAMP) ## bring what tests in a browser need: Chromium and players from npm (without, they are skipped)
 	@$(BIN)/python -m tests.browser.install

@@ -56,16 +56,22 @@ def viewer(of: str) -> Principal:
     return Principal(subject=of, account_id=of, profile_id=of)
 
 
+UNREFERRED = "set local session_replication_role = replica"  # rows without what they refer to
+
+
 @pytest.fixture(scope="module")
-async def people(postgres: Pool) -> tuple[str, str]:
-    """Two accounts, each with a row in every table that the query API's role can read."""
+async def people(postgres: Pool) -> AsyncIterator[tuple[str, str]]:
+    """Two accounts, each with a row in every table that the query API's role can read; meanwhile."""
     accounts = (f"a-{new_id()}", f"b-{new_id()}")
     async with postgres.acquire() as connection, connection.transaction():
-        await connection.execute("set local session_replication_role = replica")  # rows without what they refer to
-        for table in await connection.fetch(READABLE):
-            for account in accounts:
-                await _insert(connection, table["name"], account)
-    return accounts
+        await connection.execute(UNREFERRED)
+        tables = [table["name"] for table in await connection.fetch(READABLE)]
+        rows = [(table, await _insert(connection, table, account)) for table in tables for account in accounts]
+    yield accounts
+    async with postgres.acquire() as connection, connection.transaction():
+        await connection.execute(UNREFERRED)
+        for table, place in rows:
+            await connection.execute(f"delete from {table} where ctid = $1::text::tid", place)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,8 @@ async def store(live: Settings) -> AsyncIterator[Store[Pool]]:
     await store.close()
 
 
-async def _insert(connection: Any, table: str, account: str) -> None:
+async def _insert(connection: Any, table: str, account: str) -> Any:
+    """Where the row is."""
     columns = await connection.fetch(
         """select column_name as name, data_type as type from information_schema.columns
            where table_schema = 'public' and table_name = $1 and is_identity = 'NO' and is_generated = 'NEVER'""",
@@ -90,7 +97,7 @@ async def _insert(connection: Any, table: str, account: str) -> None:
     names = ", ".join(f'"{name}"' for name in row)
     places = ", ".join(f"${place}" for place in range(1, len(row) + 1))
     values = [new_id().encode() if name == "digest" else value for name, value in row.items()]
-    await connection.execute(f"insert into {table} ({names}) values ({places})", *values)
+    return await connection.fetchval(f"insert into {table} ({names}) values ({places}) returning ctid::text", *values)
 
 
 async def tables_of_people(postgres: Pool) -> dict[str, list[str]]:

@@ -72,7 +72,7 @@ async def patient(live: Settings) -> AsyncIterator[Settings]:
         "view_hand_back_quiet_s": 4.0,
         "view_verify_again_max": 20_000,  # more than the rows that change meanwhile
         "view_live_kept_s": REDIS.stale_s,
-        "query_timeout_s": 2.0,
+        "query_timeout_s": 5.0,
         "cassandra_keyspace": name,
     }
     connection, ours = await connect(live), live.model_copy(update=changed)

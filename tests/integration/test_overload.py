@@ -176,7 +176,7 @@ async def on_topic(live: Settings, players: list[Player]) -> dict[SessionId, set
                     with suppress(msgspec.MsgspecError):  # other tests leave what nobody can read
                         session_id, _, seq = msgspec.json.decode(record.value, type=Identified).id.rpartition(":")
                         if session_id in found:
-                            found[session_id].add(int(seq))
+                            found[SessionId(session_id)].add(int(seq))
     finally:
         await consumer.stop()
     return found

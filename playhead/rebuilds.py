@@ -7,7 +7,6 @@ interrupts is begun again: each change is done already, or can be done again.
 
 import asyncio
 import gc
-import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from enum import StrEnum
@@ -26,7 +25,8 @@ from infra.event_log import EventLog
 from infra.ids import new_id
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
-from infra.telemetry import ProbeServer, configure_logs, log
+from infra.telemetry import configure_logs, log
+from infra.working import working
 from playhead import view_versions
 from playhead.console import out
 from playhead.kept_versions import AWAY, KeptVersions
@@ -217,11 +217,5 @@ async def _run(settings: Settings) -> None:
         pool = await connect_pool(settings, role=Role.COMMANDS, size=4)
         opened.push_async_callback(pool.close)
         rebuilds = Rebuilds(settings, pool)
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, rebuilds.stop)
-        probes = ProbeServer(settings, rebuilds.missing)
-        await probes.start()
-        opened.push_async_callback(probes.stop)
-        log.info("rebuilds_started")
+        await opened.enter_async_context(working(settings, "rebuilds", ready=rebuilds.missing, stop=rebuilds.stop))
         await rebuilds.run()
-        log.info("rebuilds_stopped")

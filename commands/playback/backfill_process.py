@@ -2,8 +2,6 @@
 hand. Several share the topic's partitions; each keeps its own pace.
 """
 
-import asyncio
-import signal
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,8 +22,9 @@ from infra.kafka import CLIENT_ID, access
 from infra.postgres import Pool, Role, connect_pool
 from infra.publisher import Publisher
 from infra.settings import Settings
-from infra.telemetry import ProbeServer, configure_logs, log
+from infra.telemetry import configure_logs, log
 from infra.view_lag import Ends, Mirrors, behind
+from infra.working import working
 
 GROUP: Final = f"{CLIENT_ID}-backfill"
 FETCH_WAIT_MS: Final = 500
@@ -184,11 +183,5 @@ async def _run(settings: Settings) -> None:
         await publisher.start()
         opened.push_async_callback(publisher.stop)
         rounds = Rounds(pool, publisher, settings)
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, rounds.ending.tell)
-        probes = ProbeServer(settings, rounds.missing)
-        await probes.start()
-        opened.push_async_callback(probes.stop)
-        log.info("backfill_started")
+        await opened.enter_async_context(working(settings, "backfill", ready=rounds.missing, stop=rounds.ending.tell))
         await rounds.run()
-        log.info("backfill_stopped")

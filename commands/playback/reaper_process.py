@@ -1,7 +1,6 @@
 """The reaper as a process: `playhead reaper`. Probes beside it; SIGTERM finishes what is in hand."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -19,8 +18,9 @@ from infra.clock import Clock, utc_now
 from infra.postgres import Pool, Role, connect_pool
 from infra.publisher import Publisher, Unpublished
 from infra.settings import Settings
-from infra.telemetry import ProbeServer, configure_logs, log
+from infra.telemetry import configure_logs, log
 from infra.view_lag import CHECKPOINTS, Ends
+from infra.working import working
 
 AWAY: Final = (
     OSError,
@@ -142,11 +142,5 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     async with AsyncExitStack() as opened:
         rounds = Rounds(await opened.enter_async_context(opened_reaper(settings)), settings)
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, rounds.stop)
-        probes = ProbeServer(settings, rounds.missing)
-        await probes.start()
-        opened.push_async_callback(probes.stop)
-        log.info("reaper_started")
+        await opened.enter_async_context(working(settings, "reaper", ready=rounds.missing, stop=rounds.stop))
         await rounds.run()
-        log.info("reaper_stopped")

@@ -1,7 +1,6 @@
 """The renewal process: `playhead billing`. Probes beside it; SIGTERM finishes what is in hand."""
 
 import asyncio
-import signal
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -19,7 +18,8 @@ from infra.payments.keys import PaymentKeys
 from infra.payments.provider import PaymentProvider
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
-from infra.telemetry import ProbeServer, configure_logs, log
+from infra.telemetry import configure_logs, log
+from infra.working import working
 
 TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -94,11 +94,5 @@ async def _run(settings: Settings, once: bool) -> None:
         opened.push_async_callback(pool.close)
         provider = await opened.enter_async_context(HttpPaymentProvider(PaymentKeys.load(settings), settings))
         rounds = Rounds(new_billing(pool, provider, settings), settings)
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, rounds.stop)
-        probes = ProbeServer(settings, rounds.missing)
-        await probes.start()
-        opened.push_async_callback(probes.stop)
-        log.info("billing_started")
+        await opened.enter_async_context(working(settings, "billing", ready=rounds.missing, stop=rounds.stop))
         await rounds.run(once=once)
-        log.info("billing_stopped")

@@ -10,6 +10,7 @@ WORKDIR /src
 COPY requirements.txt ./
 RUN pip install --require-hashes -r requirements.txt
 COPY pyproject.toml requirements.in ./
+COPY audits audits
 COPY commands commands
 COPY events events
 COPY infra infra

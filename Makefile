@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-CODE   := commands events projections query_api schemas infra playhead tests
+CODE   := audits commands events projections query_api schemas infra playhead tests
 .DEFAULT_GOAL := check
 .PHONY: audit browser sbom check test demo bench up down status logs setup lock schemas format help clean
 

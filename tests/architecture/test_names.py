@@ -9,7 +9,7 @@ from events.registry import REGISTRY
 from events.topics import CONTEXTS, TOPICS, dead_letters_of, topic_of
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("commands", "events", "projections", "query_api", "schemas", "infra", "playhead")
+PACKAGES = ("audits", "commands", "events", "projections", "query_api", "schemas", "infra", "playhead")
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 VAGUE = ("service", "manager", "helper", "util", "common", "process_data", "do_")
 

@@ -7,19 +7,10 @@ from dataclasses import dataclass, replace
 from prometheus_client import Counter
 
 from commands.dependencies import Resources
+from commands.playback.admission.checking import Asked, checked
 from commands.playback.admission.entitling import entitlement_of, not_entitled
-from commands.playback.admission.facts import Facts, GroupOfTitles, facts_of
-from commands.playback.refusals import (
-    DeviceNotYours,
-    DownloadsNotAllowed,
-    LocationUnknown,
-    NotEntitled,
-    PinRequired,
-    ProfileRequired,
-    TitleNotAvailable,
-    TitleNotPlayable,
-    TitleUnknown,
-)
+from commands.playback.admission.facts import Facts, facts_of
+from commands.playback.refusals import DeviceNotYours, DownloadsNotAllowed, NotEntitled, ProfileRequired
 from events.envelope import Context
 from events.playback import EntitledBy, TitleSnapshot
 from events.subscription import Resolution
@@ -29,18 +20,6 @@ from infra.entitlement import Entitlement, Held
 from infra.settings import Settings
 
 AHEAD_OF_VIEWS = Counter("playhead_admissions_ahead_of_views_total", "Starts granted by what no view had applied yet")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What is to be played, on which device, by whom, and where they are; None: nobody can tell. `offline`: it is to be
-    downloaded."""
-
-    title_id: TitleId
-    device_id: str
-    caller: Principal
-    territory: str | None
-    offline: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +44,10 @@ async def admit(opened: Resources, asked: Asked) -> Admission:
     """
     account_id = _account_of(asked.caller)
     _check_device(opened, asked.device_id, asked.caller)
-    facts = await _facts(opened, asked, account_id)
-    _check_available(facts, asked)
-    _check_rating(facts, asked.caller)
-    facts, entitled = await _entitled(opened, facts, account_id)
+    found = await facts_of(
+        opened.pool, asked.title_id, territory=asked.territory, now=opened.clock(), account_id=account_id
+    )
+    facts, entitled = await _entitled(opened, checked(found, asked), account_id)
     admission = _admission(facts, entitled, opened.settings, asked.territory)
     if asked.offline and admission.downloads == 0:
         raise DownloadsNotAllowed("the account may keep no titles on devices: play it online, or take a larger plan")
@@ -102,48 +81,6 @@ def _check_device(opened: Resources, device_id: str, caller: Principal) -> None:
         )
     if opened.revocations.has_device(device_id):
         raise DeviceNotYours("the device was removed from its account; sign in on it again")
-
-
-async def _facts(opened: Resources, asked: Asked, account_id: AccountId) -> Facts:
-    title_id = asked.title_id
-    found = await facts_of(opened.pool, title_id, territory=asked.territory, now=opened.clock(), account_id=account_id)
-    match found:
-        case None:
-            raise TitleUnknown(f"no title {title_id} was published (a new one is visible after a moment)")
-        case GroupOfTitles(kind):
-            raise TitleNotPlayable(f"{title_id} is a {kind}, which is not played itself: start an episode or a film")
-        case Facts():
-            return found
-
-
-def _check_available(facts: Facts, asked: Asked) -> None:
-    if asked.territory is None:
-        raise LocationUnknown(
-            "titles are licensed by territory, and nothing says where this request comes from: leave a VPN; the"
-            " installation's PLAYHEAD_TERRITORY_HEADER or PLAYHEAD_DEFAULT_TERRITORY says it"
-        )
-    if facts.licences:
-        return
-    when = f"it can be from {facts.opens_at.isoformat()}" if facts.opens_at else "no time is known when it can be"
-    raise TitleNotAvailable(
-        f"{asked.title_id} cannot be played in {asked.territory} now; {when}",
-        members={"territory": asked.territory, "opens_at": facts.opens_at},
-    )
-
-
-def _check_rating(facts: Facts, caller: Principal) -> None:
-    if facts.is_within(caller.maturity_limit):
-        return
-    unlock = f"/v1/accounts/{caller.account_id}/profiles/{caller.profile_id}/unlock"
-    raise PinRequired(
-        f"the title is above the profile's maturity limit; POST the profile's PIN to {unlock}, and start with the"
-        " token of that reply",
-        members={
-            "minimum_age": facts.minimum_age,
-            "maturity_limit": caller.maturity_limit,
-            "unlock": unlock,
-        },
-    )
 
 
 async def _entitled(opened: Resources, facts: Facts, account_id: AccountId) -> tuple[Facts, Entitlement]:

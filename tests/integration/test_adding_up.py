@@ -27,6 +27,8 @@ from projections.versions.adding_up import add_up
 from projections.versions.build import Build
 from projections.versions.groups import Group, grouped
 from projections.versions.keeping import KeptByRebuild
+from projections.versions.pacing import Pace
+from projections.versions.placing import Place
 from projections.versions.registry import State, Version
 from tests.builders import movie, playback_started, reported, session
 from tests.integration.projection_workers import evening, eventually, produce
@@ -190,17 +192,17 @@ async def test_one_that_is_paused_while_adding_up_begins_that_again(
     alone: Settings, pool: Pool, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group, hasty = sessions_of(alone), alone.model_copy(update={"rebuild_lag_poll_s": 0.01})
-    between = Build._between_chunks
+    between = Pace.between_chunks
     pauses: list[int] = []
 
-    async def paused_once(build: Build, rows: int) -> None:
+    async def paused_once(pace: Pace, rows: int) -> None:
         if not pauses:
             pauses.append(rows)
             await registry.note(pool, version, paused=True)
             await asyncio.sleep(hasty.rebuild_lag_poll_s)
-        await between(build, rows)
+        await between(pace, rows)
 
-    monkeypatch.setattr(Build, "_between_chunks", paused_once)
+    monkeypatch.setattr(Pace, "between_chunks", paused_once)
 
     async def waits() -> bool:
         return (await registry.one(pool, group.name, version.version)).waits == "paused"
@@ -231,7 +233,7 @@ async def test_a_record_that_cannot_be_added_up_is_set_aside_as_the_projection_d
     starts: dict[Partition, Checkpoint],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Build, "_beginning", lambda _: starts)
+    monkeypatch.setattr(Place, "beginning", lambda _: starts)
     views = [Choosy() if isinstance(each, TitleAudienceByHour) else each for each in postgres_views(alone)]
     group = grouped(views)["playback_sessions"]
     of = session(f"{produced}-poison", profile_id=produced, title=movie("poison"))

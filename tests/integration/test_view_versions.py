@@ -244,7 +244,7 @@ async def test_a_view_whose_beginning_is_gone_from_kafka_is_not_rebuilt(
         async def bounds(self) -> dict[Partition, tuple[int, int]]:
             return {each: (first + 1, end) for each, (first, end) in (await super().bounds()).items()}
 
-    monkeypatch.setattr("projections.versions.build.Feed", CutFeed)
+    monkeypatch.setattr("projections.versions.placing.Feed", CutFeed)
     version = await changes.begin(patient, sessions_of(patient))
     with pytest.raises(VersionRefused, match="begins at 1 in Kafka"):
         async with Build(sessions_of(patient), version, patient):

@@ -187,6 +187,9 @@ class Settings(ServerAccess):
     refresh_retry_s: int = Field(default=30, ge=0, description="how long a refresh that got no reply may be repeated")
     verified_tokens_kept: int = Field(default=16_384, description="per process, some 2 kB each: verified once")
     token_leeway_s: int = Field(default=30, ge=0, description="how far ahead the clock that issued a token may be")
+    master_keys_dir: Path | None = Field(default=None, description="the ring that wraps persons' keys; as keys_dir")
+    rewrap_batch_rows: int = Field(default=500, ge=1, le=10_000, description="persons' keys in one statement")
+    personal_keys_kept: int = Field(default=10_000, ge=1, description="persons' keys that a reader of history keeps")
     keys_reload_s: float = Field(default=5.0, gt=0, description="how often a process looks for rotated keys at most")
     keys_announced_s: int = Field(default=60, ge=0, description="how long a new key is known before it signs")
     trusted_issuers_file: Path | None = Field(default=None, description="JSON: whose tokens are taken beside our own")
@@ -321,6 +324,7 @@ class Settings(ServerAccess):
 
     # Versions of views: docs/operations.md
     rebuild_batch_records: int = Field(default=10_000, ge=1, description="in one transaction")
+    rebuild_batch_max_bytes: int = Field(default=16 * MIB, ge=KIB, description="of their bodies")
     rebuild_fetch_max_bytes: int = Field(default=16 * MIB, ge=KIB, description="of a partition, and of a fetch")
     rebuild_pause_lag_records: int = Field(default=2_000, ge=1, description="further behind, live views come first")
     rebuild_lag_poll_s: float = Field(default=0.2, gt=0, description="how often it is asked how far they are")
@@ -355,6 +359,13 @@ class Settings(ServerAccess):
     progress_pace_s: float = Field(default=30.0, gt=0, description="what a projection applies lately: in so long")
     progress_read_s: float = Field(default=1.0, gt=0, description="for Kafka to say how old what waits is")
 
+    # SQL over the archive: docs/audits.md
+    audit_query_memory_mb: int = Field(default=512, ge=32, description="of one query; nothing is put on disk")
+    audit_query_threads: int = Field(default=2, ge=1, le=64)
+    audit_query_timeout_s: float = Field(default=120.0, gt=0)
+    audit_query_max_rows: int = Field(default=100_000, ge=1, description="of one answer; then it says so")
+    audit_query_shown_rows: int = Field(default=200, ge=1, description="of a table on the terminal")
+
     # Live dashboards: docs/live.md
     live_interval_s: float = Field(default=5.0, gt=0, description="a sample of each topic that somebody follows")
     live_samples_kept: int = Field(default=120, ge=2, description="for who comes back: so many intervals")
@@ -370,6 +381,30 @@ class Settings(ServerAccess):
     live_quality_minutes: int = Field(default=5, ge=1, description="quality now: of what started in the last minutes")
     live_titles_shown: int = Field(default=20, ge=1, description="viewers by title: the most watched")
     live_titles_max: int = Field(default=1_000, ge=1, description="and those that may be asked for by name")
+
+    # The archive: docs/operations.md
+    archive_url: str | None = Field(
+        default=None, pattern=r"^(file:///|s3://[^/\s]+)", description="default: <state_dir>/archive; or s3://bucket/prefix"
+    )
+    archive_options: dict[str, str] = Field(
+        default={}, description='of S3, as JSON: {"endpoint_url": "https://...", "region_name": "..."}'
+    )
+    archive_key_file: Path | None = Field(
+        default=None, description='JSON {"key": ..., "secret": ...}; default: what the environment of S3 clients says'
+    )
+    archive_topics: tuple[str, ...] = Field(default=(), description="those that this process archives; none: all")
+    archive_file_max_records: int = Field(default=200_000, ge=1)
+    archive_file_max_bytes: int = Field(default=64 * MIB, ge=KIB, description="of keys and values, before compression")
+    archive_file_max_age_s: float = Field(default=300.0, gt=0, description="how long a record waits to be archived")
+    archive_buffer_max_bytes: int = Field(
+        default=48 * MIB, ge=KIB, description="held of all partitions; then the largest is written"
+    )
+    archive_fetch_records: int = Field(default=5_000, ge=1, description="taken from Kafka at a time")
+    archive_row_group_records: int = Field(default=10_000, ge=1, description="what a filter passes over at once")
+    archive_zstd_level: int = Field(default=3, ge=1, le=19)
+    archive_read_batch_records: int = Field(default=5_000, ge=1)
+    archive_read_buffer_bytes: int = Field(default=1 * MIB, ge=KIB, description="of a file that is being read")
+    archive_entries_kept: int = Field(default=20_000, ge=1, description="of the manifest, in memory")
 
     # Continue watching (source: domain rules R4, R5)
     bookmark_min_watched_ms: int = 60_000
@@ -490,9 +525,19 @@ class Settings(ServerAccess):
         return self.keys_dir or self.state_dir / "keys"
 
     @property
+    def master_keys_path(self) -> Path:
+        """Where the ring of master keys is, and the key of the blind index."""
+        return self.master_keys_dir or self.keys_path
+
+    @property
     def mail_path(self) -> Path:
         """Where mail is put as files."""
         return self.mail_dir or self.state_dir / "mail"
+
+    @property
+    def archive_location(self) -> str:
+        """The URL of the archive."""
+        return self.archive_url or (self.state_dir / "archive").absolute().as_uri()
 
     @property
     def payments_api_key_path(self) -> Path:

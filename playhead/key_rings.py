@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from infra.access.keyring import Keyring, RingKey
+from infra.access.keyring import MASTER, Keyring, RingKey
 from infra.access.tokens import MINTED_TTL_MAX_S, Keys
 from infra.clock import utc_now
+from infra.personal_data import MasterKey
 from infra.settings import Settings
 
 Ring = Keyring[Any]  # of one kind or the other
@@ -14,13 +15,19 @@ ENDS = {
     "access": "access tokens signed by it; apps refresh theirs and go on",
     "internal": "refresh tokens, playback tokens and page cursors made with it: viewers sign in again",
 }
-"""What a key ends that is taken away too early."""
+"""What a key ends that is taken away too early. None for a master key: it is not taken away while it is needed."""
+
+
+def signing_rings(chosen: Settings) -> tuple[Ring, ...]:
+    """The rings of keys that sign."""
+    keys = Keys(chosen)
+    return keys.access_ring, keys.internal_ring
 
 
 def rings(chosen: Settings) -> tuple[Ring, ...]:
-    """The rings."""
-    keys = Keys(chosen)
-    return keys.access_ring, keys.internal_ring
+    """All rings."""
+    MasterKey.load(chosen)  # makes the key of the index, which comes before the ring
+    return *signing_rings(chosen), Keyring(MASTER, chosen, beside=chosen.master_keys_path)
 
 
 def find(chosen: Settings, kid: str) -> tuple[Ring, RingKey[Any]] | None:
@@ -44,6 +51,8 @@ def signs_from(key: RingKey[Any], chosen: Settings) -> datetime:
 def longest_life(ring: Ring, chosen: Settings) -> timedelta:
     """How long anything lasts that a key of this ring signed. Page cursors do not count: who has an old one starts
     again."""
+    if ring.kind.name == MASTER.name:
+        return timedelta(seconds=chosen.request_timeout_s)  # of who sealed and has not committed; the rest is counted
     if ring.kind.name == "access":
         return timedelta(seconds=max(chosen.access_token_ttl_s, chosen.unlock_ttl_s, MINTED_TTL_MAX_S))
     return max(timedelta(seconds=chosen.playback_token_ttl_s), timedelta(days=chosen.refresh_token_ttl_days))
@@ -51,10 +60,12 @@ def longest_life(ring: Ring, chosen: Settings) -> timedelta:
 
 def state(ring: Ring, key: RingKey[Any], chosen: Settings) -> str:
     """What a key does now, for a person."""
-    signing = ring.signing()
+    signing, verb = ring.signing(), "wraps" if ring.kind.name == MASTER.name else "signs"
     if key.kid == signing.kid:
-        return "signs"
+        return verb
     until = runs_out_at(ring, key, chosen)
     if until is None or key.made_at > signing.made_at:
-        return f"signs from {signs_from(key, chosen).isoformat(timespec='seconds')}"
+        return f"{verb} from {signs_from(key, chosen).isoformat(timespec='seconds')}"
+    if verb == "wraps":
+        return "may be retired once nothing is under it"
     return "may be retired" if until <= utc_now() else f"verifies until {until.isoformat(timespec='seconds')}"

@@ -1,8 +1,9 @@
 """Rings of signing keys: the newest signs, all verify, so that a key is changed without logging anybody out.
 
 A ring is a directory with a file for each key, <made at, epoch ms>.<kid>.<suffix>: <keys_dir>/access for access tokens
-(Ed25519), <keys_dir>/internal for what only Playhead reads back (HMAC). `playhead keys` adds and removes files, and
-running processes notice. A kid is the key's RFC 7638 thumbprint, or the beginning of it.
+(Ed25519), <keys_dir>/internal for what only Playhead reads back (HMAC), master for what seals persons' keys
+(infra/personal_data.py). `playhead keys` adds and removes files, and running processes notice. A kid is the key's RFC
+7638 thumbprint, or the beginning of it.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -28,7 +30,7 @@ from infra.key_files import place, place_directory
 from infra.settings import Settings
 from infra.telemetry import log
 
-INTERNAL_KID_CHARS: Final = 16  # it travels with every report
+INTERNAL_KID_CHARS: Final = 16  # it travels with every report, and with every wrapped key
 _NAME: Final = re.compile(r"(\d{1,15})\.([0-9A-Za-z_-]{1,64})\.(\w+)")
 
 K = TypeVar("K")
@@ -60,9 +62,12 @@ class Keyring(Generic[K]):
     most, so that it costs nothing to ask for keys that are not there.
     """
 
-    def __init__(self, kind: KeyKind[K], settings: Settings, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, kind: KeyKind[K], settings: Settings, clock: Clock = utc_now, *, beside: Path | None = None
+    ) -> None:
+        """`beside`: the directory that holds the ring's; None: where signing keys are."""
         self.kind = kind
-        self.directory = settings.keys_path / kind.name
+        self.directory = (beside or settings.keys_path) / kind.name
         self.lost = 0
         self._clock = clock
         self._reload_s = settings.keys_reload_s
@@ -176,11 +181,11 @@ def _read_pem(content: bytes) -> Ed25519PrivateKey:
 ACCESS: Final = KeyKind(
     "access", "pem", "access.ed25519.pem", _new_pem, _read_pem, lambda key: _thumbprint(public_jwk(key))
 )
-INTERNAL: Final = KeyKind(
-    "internal",
-    "hmac",
-    "internal.hmac",
-    new_secret,
-    bytes,
-    lambda key: _thumbprint({"k": _base64url(key), "kty": "oct"})[:INTERNAL_KID_CHARS],
-)
+
+
+def _kid_of_secret(key: bytes) -> str:
+    return _thumbprint({"k": _base64url(key), "kty": "oct"})[:INTERNAL_KID_CHARS]
+
+
+INTERNAL: Final = KeyKind("internal", "hmac", "internal.hmac", new_secret, bytes, _kid_of_secret)
+MASTER: Final = KeyKind("master", "aes", "personal_data.master", new_secret, bytes, _kid_of_secret)

@@ -24,7 +24,7 @@ from tests.integration.projection_workers import eventually, free_port
 
 pytestmark = pytest.mark.integration
 
-MASTER = MasterKey(b"a key for tests")
+MASTER = MasterKey.alone(b"a key for tests")
 
 
 class Office:
@@ -118,7 +118,7 @@ async def test_a_letter_that_is_refused_for_good_is_not_tried_again_and_delays_n
 async def test_a_letter_under_another_master_key_delays_no_other(office: Office) -> None:
     async with office.pool.acquire() as pooled:
         letter = Letter(to="a@b.example", subject="", text="lost")
-        await post(pooled, MasterKey(new_secret()), letter, office.now)  # type: ignore[arg-type]
+        await post(pooled, MasterKey.alone(new_secret()), letter, office.now)  # type: ignore[arg-type]
     await office.post("two")
     assert await office.send() == ["two"]
 

@@ -28,7 +28,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (api_keys.ApiKey, api_keys.EXAMPLE),
     (staff_actions.StaffAction, staff_actions.EXAMPLE),
 ]
-MASTER = MasterKey(b"m" * 32)
+MASTER = MasterKey.alone(b"m" * 32)
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 

@@ -20,7 +20,7 @@ from infra.settings import Settings
 from tests.spec import NOON
 
 NOWHERE = Settings(redis_url="redis://127.0.0.1:1/0", throttle_entries_max=100)
-MASTER = MasterKey(b"a key for tests")
+MASTER = MasterKey.alone(b"a key for tests")
 
 
 class Clock:

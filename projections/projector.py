@@ -17,6 +17,7 @@ from projections.errors import LogBehindStore, StoreEmptied, StoreUnavailable
 from projections.inbox import Inbox
 from projections.intake import V
 from projections.log import Log
+from projections.past import Past, told
 from projections.slabs import Checkpoint, Partition, Slab
 from projections.store import Checkpoints, Store
 
@@ -27,14 +28,18 @@ FIRST_PAUSE_S = 0.05
 class Projector(Generic[V]):
     """Runs an engine."""
 
-    def __init__(self, store: Store[V], engine: Engine[V], log_: Log, settings: Settings) -> None:
+    def __init__(
+        self, store: Store[V], engine: Engine[V], log_: Log, settings: Settings, past: Past | None = None
+    ) -> None:
         self._store = store
         self._engine = engine
         self._log = log_
         self._settings = settings
+        self._past = past or Past(settings)
         self._inbox = Inbox(settings.batch_max_records, settings.batch_max_bytes)
         self._unplaced: set[Partition] = set()
         self._epochs: dict[Partition, int] = {}
+        self._firsts: dict[Partition, int] = {}
         self._epoch = 0
         self._applied: dict[Partition, int] = {}
         self._work = asyncio.Event()
@@ -108,6 +113,7 @@ class Projector(Generic[V]):
             if not self._draining.is_set():
                 raise
         finally:
+            self._past.close()
             self._done.set()
 
     async def drain(self) -> None:
@@ -136,7 +142,19 @@ class Projector(Generic[V]):
         """Those that were read after their partition was placed last."""
         return [slab for slab in slabs if self._epochs.get(slab.partition) == slab.epoch]
 
+    async def _still_whole(self, batch: list[Slab]) -> list[Slab]:
+        """The slabs before which Kafka gave up nothing that was not applied; the others are read from the archive."""
+        leaps = {slab.partition: slab.start for slab in batch if slab.records[0].offset > slab.start}
+        if not leaps:
+            return batch
+        bounds = await self._until_available(partial(self._log.bounds, leaps.keys()))
+        lost = {partition for partition, start in leaps.items() if start < bounds[partition][0]}
+        self._place_anew(lost)
+        return [slab for slab in batch if slab.partition not in lost]
+
     async def _apply(self, batch: list[Slab]) -> None:
+        if not (batch := await self._still_whole(batch)):
+            return
         try:
             applied = await self._until_available(partial(self._engine.apply, batch), partial(self._piecemeal, batch))
         except StoreEmptied as error:
@@ -176,6 +194,10 @@ class Projector(Generic[V]):
     async def _place(self, partitions: frozenset[Partition]) -> None:
         """Have these partitions read from where the store's checkpoints say."""
         checkpoints = await self._until_available(partial(self._starts, partitions))
+        try:
+            checkpoints = await self._until_available(partial(self._catch_up, checkpoints))
+        except StoreEmptied:  # they stay to be placed
+            return
         ours = self._log.assigned()
         placed = {each: at for each, at in checkpoints.items() if each in self._unplaced and each in ours}
         self._epoch += 1
@@ -190,20 +212,53 @@ class Projector(Generic[V]):
         self._progress_at_s = monotonic_s()
 
     async def _starts(self, partitions: frozenset[Partition]) -> Checkpoints:
-        """Where to begin: the checkpoints, or the start of the log where there is none or it lies before that."""
+        """Where to begin: the checkpoints, or the start of history where there is none. Raises StoreUnavailable where
+        records that are to be applied are nowhere any more: views would be wrong for good.
+        """
         held = await self._store.checkpoints(partitions)
         begun: dict[Partition, Checkpoint] = {}
-        for partition, (first, end) in (await self._log.bounds(partitions)).items():
+        bounds = await self._log.bounds(partitions)
+        self._firsts = {partition: first for partition, (first, _) in bounds.items()}
+        for partition, (first, end) in bounds.items():
             checkpoint = held.get(partition)
-            if checkpoint is None or checkpoint.next_offset < first:
-                begun[partition] = Checkpoint(first, checkpoint.position if checkpoint else _before(partition, first))
-            elif checkpoint.next_offset > end:
+            if checkpoint is not None and checkpoint.next_offset > end:
                 raise LogBehindStore(f"{partition}: {self._store.name} has {checkpoint}, Kafka ends at {end}")
+            start = await self._start(partition, checkpoint, first)
+            if checkpoint is None or checkpoint.next_offset < start:
+                begun[partition] = Checkpoint(start, checkpoint.position if checkpoint else _before(partition, start))
         if begun:
             names = [f"{each.topic}:{each.partition}@{at.next_offset}" for each, at in begun.items()]
             log.warning("no checkpoint: from the start of the log", projection=self._store.name, partitions=names)
             await self._store.begin(begun)
         return {**held, **begun}
+
+    async def _start(self, partition: Partition, held: Checkpoint | None, first: int) -> int:
+        """Where a partition goes on, with which Kafka begins at `first`."""
+        start = 0 if held is None else held.next_offset
+        gone = await self._past.lacks(partition, start, first)
+        if gone is None:
+            return start
+        if not partition.passes:
+            raise StoreUnavailable(
+                f"{told(partition, gone)}: the views of {self._store.name} cannot be made without them; "
+                "bring back the archive that has them (PLAYHEAD_ARCHIVE_URL), or restore a backup"
+            )
+        return max(start, await self._past.readable_from(partition, first))
+
+    async def _catch_up(self, checkpoints: Checkpoints) -> Checkpoints:
+        """Apply from the archive what Kafka does not hold any more; the checkpoints then."""
+        reached = dict(checkpoints)
+        for partition, first in self._firsts.items():
+            while (at := reached[partition]).next_offset < first and partition in self._unplaced:
+                if self._draining.is_set():
+                    raise StoreUnavailable("draining")
+                settings = self._settings
+                most = (settings.batch_max_records, settings.batch_max_bytes)
+                slab = await self._past.take(partition, at.next_offset, first, *most)
+                applied = await self._engine.apply([slab])
+                reached[partition] = applied.checkpoints[partition]
+                self._progress_at_s = monotonic_s()
+        return reached
 
     async def _until_available(
         self, action: Callable[[], Awaitable[T]], again: Callable[[], Awaitable[T]] | None = None

@@ -9,6 +9,7 @@ from events.envelope import Event, Recorded
 from events.topics import DEAD_LETTERS, POSITION_HEADER, TOPICS, Lane
 
 LANES = {topic.name: topic.lane for topic in (*TOPICS, *DEAD_LETTERS)}
+PASSING = frozenset(topic.name for topic in (*TOPICS, *DEAD_LETTERS) if topic.retention_days is not None)
 
 
 class Partition(NamedTuple):
@@ -21,6 +22,11 @@ class Partition(NamedTuple):
     def relayed(self) -> bool:
         """Whether its records carry the event log's positions, and may repeat."""
         return LANES[self.topic] is Lane.LOG
+
+    @property
+    def passes(self) -> bool:
+        """Whether its records are kept for a time alone: nobody is promised its beginning."""
+        return self.topic in PASSING
 
 
 class Record(Protocol):

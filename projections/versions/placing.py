@@ -1,4 +1,4 @@
-"""Where a version stands in Kafka: where its partitions begin, how far they are applied, and how far they may be."""
+"""Where a version stands in history: where its partitions begin, how far they are applied, and how far they may be."""
 
 from contextlib import AsyncExitStack
 from typing import Final, Self
@@ -59,7 +59,9 @@ class Place:
         return sum(self.own.values()) - sum(self.first.values())
 
     async def begin(self) -> None:
-        """Begin, or go on, where the version's checkpoints say. Raises VersionRefused where Kafka has no beginning."""
+        """Begin, or go on, where the version's checkpoints say. Raises VersionRefused where what it needs is neither
+        in Kafka nor in the archive.
+        """
         await self.store.open()
         if self._projection is not None:
             await self._projection.open()
@@ -67,12 +69,9 @@ class Place:
         held = await self.store.checkpoints(self.partitions)
         bounds = await self._feed.bounds()
         self.first = {partition: first for partition, (first, _) in bounds.items()}
-        gone = [each for each, first in self.first.items() if first > (held[each].next_offset if each in held else 0)]
-        if gone:
-            raise VersionRefused(
-                f"{gone[0].topic}/{gone[0].partition} begins at {self.first[gone[0]]} in Kafka: what was before is "
-                "gone from there, and there is no archive yet to read it from; the view cannot be rebuilt"
-            )
+        wanted = {each: held[each].next_offset if each in held else 0 for each in self.partitions if not each.passes}
+        if gone := await self._feed.lacks(wanted):
+            raise VersionRefused(f"{gone}; the view cannot be rebuilt")
         begun = {each: at for each, at in self.beginning().items() if each not in held}
         if begun:
             await self.store.begin(begun)

@@ -18,10 +18,8 @@ from infra.postgres import Pool, Role, connect, connect_pool, migrate
 from infra.settings import Settings
 from infra.view_lag import Ends, behind
 from projections.app import postgres_views
-from projections.slabs import Partition
 from projections.versions import changes, registry
 from projections.versions.build import Build
-from projections.versions.feed import Feed
 from projections.versions.groups import Group, grouped
 from projections.versions.registry import Keeper, State, Version, VersionRefused
 from projections.versions.telling import Progress
@@ -233,22 +231,6 @@ async def told_of(pool: Pool, table: str) -> object:
         table,
     )
     return policies, grants, kept
-
-
-async def test_a_view_whose_beginning_is_gone_from_kafka_is_not_rebuilt(
-    worker: Worker, patient: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await all_applied(patient, pool)
-
-    class CutFeed(Feed):
-        async def bounds(self) -> dict[Partition, tuple[int, int]]:
-            return {each: (first + 1, end) for each, (first, end) in (await super().bounds()).items()}
-
-    monkeypatch.setattr("projections.versions.placing.Feed", CutFeed)
-    version = await changes.begin(patient, sessions_of(patient))
-    with pytest.raises(VersionRefused, match="begins at 1 in Kafka"):
-        async with Build(sessions_of(patient), version, patient):
-            pass
 
 
 class Viewing:

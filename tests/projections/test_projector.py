@@ -1,16 +1,18 @@
 """The projector: where it has partitions read from, and what it does when its store is away or was emptied."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import pytest
 
 from infra.settings import Settings
 from projections.engine import Engine
 from projections.errors import LogBehindStore, StoreUnavailable
+from projections.past import Past
 from projections.projector import Projector
-from projections.slabs import Checkpoint, Partition
+from projections.slabs import Checkpoint, Partition, Record
 from projections.store import Checkpoints
 from projections.stores.memory import AnyView, MemoryRound, MemoryStore
 from tests.projections.folds import PLAYBACK_0, FakeLetters
@@ -67,14 +69,44 @@ class AbsentStore(MemoryStore):
             raise StoreUnavailable("connection refused")
 
 
+class Span(NamedTuple):
+    """A file of an archive."""
+
+    first: int
+    last: int
+
+
+class FakeArchive:
+    """Has heartbeats of partitions, from the first one on to before these offsets."""
+
+    def __init__(self, ends: dict[Partition, int]) -> None:
+        self.ends = ends
+
+    def files(self, topic: str, partition: int) -> list[Span]:
+        end = self.ends.get(Partition(topic, partition), 0)
+        return [Span(first, min(first + 9, end - 1)) for first in range(0, end, 10)]
+
+    def records(self, topic: str, partition: int, *, first: int, last: int | None = None) -> Iterator[Record]:
+        end = self.ends[Partition(topic, partition)] if last is None else last + 1
+        return iter(heartbeats(first, end).records)
+
+
 class Running:
     """A projector at work on a task of its own."""
 
-    def __init__(self, log: FakeLog, store: MemoryStore | None = None, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self,
+        log: FakeLog,
+        store: MemoryStore | None = None,
+        settings: Settings = SETTINGS,
+        archive: FakeArchive | None = None,
+    ) -> None:
+        self.archive = archive or FakeArchive({})
         self.store = store or MemoryStore()
         self.log = log
         engine = Engine[AnyView](self.store, [Tallies()], FakeLetters())
-        self.projector = Projector[AnyView](self.store, engine, log, settings)
+        past = Past(settings, lambda _: self.archive)
+        self.projector = Projector[AnyView](self.store, engine, log, settings, past)
         self.task = asyncio.create_task(self.projector.run())
 
     async def settle(self) -> None:
@@ -102,23 +134,81 @@ async def running() -> AsyncIterator[Running]:
 
 
 async def test_without_a_checkpoint_it_begins_at_the_start_of_the_log(running: Running) -> None:
-    running.log.first = 40
     await running.assign()
-    assert running.log.placed == [({PLAYBACK_0: 40}, 1)]
+    assert running.log.placed == [({PLAYBACK_0: 0}, 1)]
+    assert running.store.held[PLAYBACK_0] == Checkpoint(0, -1)
+
+
+async def test_what_kafka_does_not_hold_any_more_is_applied_from_the_archive_first() -> None:
+    running = Running(FakeLog(PLAYBACK_0, first=40), archive=FakeArchive({PLAYBACK_0: 45}))
+    await running.assign()
+    assert (running.counted, running.log.placed) == (40, [({PLAYBACK_0: 40}, 1)])
     assert running.store.held[PLAYBACK_0] == Checkpoint(40, 39)
+    running.projector.put(heartbeats(40, 45, epoch=1))
+    await running.settle()
+    assert running.counted == 45
+    await running.projector.drain()
+
+
+async def test_a_checkpoint_before_the_start_of_the_log_goes_on_in_the_archive() -> None:
+    store = MemoryStore()
+    store.held[PLAYBACK_0] = Checkpoint(7, 6)
+    running = Running(FakeLog(PLAYBACK_0, first=40), store, archive=FakeArchive({PLAYBACK_0: 60}))
+    await running.assign()
+    assert (running.counted, running.log.placed) == (33, [({PLAYBACK_0: 40}, 1)])
+    await running.projector.drain()
+
+
+@pytest.mark.parametrize(("held", "missing"), [(None, "offsets 30 to 39"), (39, "offset 39"), (7, "offsets 30 to 39")])
+async def test_what_neither_kafka_nor_the_archive_has_is_not_skipped(held: int | None, missing: str) -> None:
+    store = MemoryStore()
+    if held is not None:
+        store.held[PLAYBACK_0] = Checkpoint(held, held - 1)
+    running = Running(FakeLog(PLAYBACK_0, first=40), store, archive=FakeArchive({PLAYBACK_0: 30}))
+    await running.assign()
+    assert running.log.placed == []
+    assert f"playback.events/0: {missing}" in (running.trouble() or "")
+    running.archive.ends[PLAYBACK_0] = 40  # brought back
+    await asyncio.sleep(0.1)
+    assert (running.trouble(), running.log.placed) == (None, [({PLAYBACK_0: 40}, 1)])
+    await running.projector.drain()
+
+
+async def test_dead_letters_begin_with_those_that_are_kept() -> None:
+    letters = Partition("playback.events.dlq", 0)
+    running = Running(FakeLog(letters, first=40))
+    await running.assign()
+    assert running.log.placed == [({letters: 40}, 1)]
+    assert running.store.held[letters] == Checkpoint(40, 39)
+    await running.projector.drain()
+
+
+async def test_what_kafka_gives_up_before_it_was_read_comes_from_the_archive() -> None:
+    running = Running(FakeLog(PLAYBACK_0), archive=FakeArchive({PLAYBACK_0: 20}))
+    await running.assign()
+    running.projector.put(heartbeats(0, 5, epoch=1))
+    await running.settle()
+    running.log.first = 12
+    running.projector.put(heartbeats(12, 15, epoch=1)._replace(start=5))
+    await running.settle()
+    assert (running.counted, running.log.placed[1:]) == (12, [({PLAYBACK_0: 12}, 2)])
+    running.projector.put(heartbeats(12, 15, epoch=2))
+    await running.settle()
+    assert running.counted == 15
+    await running.projector.drain()
+
+
+async def test_offsets_that_no_record_ever_had_are_passed_over(running: Running) -> None:
+    await running.assign()
+    running.projector.put(heartbeats(3, 5, epoch=1)._replace(start=0))
+    await running.settle()
+    assert (running.counted, len(running.log.placed)) == (2, 1)
 
 
 async def test_it_goes_on_at_the_checkpoint(running: Running) -> None:
     running.store.held[PLAYBACK_0] = Checkpoint(7, 6)
     await running.assign()
     assert running.log.placed == [({PLAYBACK_0: 7}, 1)]
-
-
-async def test_a_checkpoint_before_the_start_of_the_log_is_raised(running: Running) -> None:
-    running.store.held[PLAYBACK_0] = Checkpoint(7, 6)
-    running.log.first = 40
-    await running.assign()
-    assert running.store.held[PLAYBACK_0] == Checkpoint(40, 6)
 
 
 async def test_a_checkpoint_after_the_end_of_the_log_ends_the_process() -> None:

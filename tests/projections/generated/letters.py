@@ -41,7 +41,7 @@ def _letter(letter_id: str) -> Stream:
         return RetryDeadLetter(retried=retried, failed_attempt=len(history), is_applied=False)
 
     discard = DiscardDeadLetter(letter_id=letter_id, reason="a test of ours", is_applied=False)
-    return Stream(f"operations.letter-{letter_id}", DEAD_LETTER, ((),), (retry, retry, always(discard)))
+    return Stream(f"operations.dead_letter-{letter_id}", DEAD_LETTER, ((),), (retry, retry, always(discard)))
 
 
 def _view(view: str) -> Stream:

@@ -359,6 +359,23 @@ class Settings(ServerAccess):
     progress_pace_s: float = Field(default=30.0, gt=0, description="what a projection applies lately: in so long")
     progress_read_s: float = Field(default=1.0, gt=0, description="for Kafka to say how old what waits is")
 
+    # History for audits: docs/audits.md
+    audits_read_threads: int = Field(default=4, ge=1, le=64, description="that read the archive at a time")
+    audits_source_timeout_s: float = Field(default=20.0, gt=0, description="silence after which a source is away")
+    history_buffer_rows: int = Field(default=65_536, ge=256, description="held of all partitions, and read ahead again")
+    history_batch_max_rows: int = Field(default=5_000, ge=16, description="of one partition at a time")
+    history_fetch_max_bytes: int = Field(default=256 * KIB, ge=KIB, description="of a partition of Kafka, at a time")
+    history_filter_values_max: int = Field(default=1_000, ge=1, description="named in one question")
+    history_tree_max_events: int = Field(default=10_000, ge=1, description="of one tree of correlation and causation")
+
+    # Verifying, and checkpoints: docs/audits.md
+    checkpoint_interval_s: float = Field(default=300.0, gt=0, description="how often what the archive got is signed")
+    verify_batch_rows: int = Field(default=2_000, ge=100, description="of the log or of Kafka, read at a time")
+    verify_findings_max: int = Field(default=1_000, ge=1, description="told of one run; all are counted")
+    verify_jobs: int = Field(default=2, ge=1, le=64, description="processes that verify at a time")
+    verify_note_interval_s: float = Field(default=2.0, gt=0, description="how often it is kept how far a run is")
+    verify_timeout_s: float = Field(default=600.0, gt=0, description="for one answer of a store")
+
     # SQL over the archive: docs/audits.md
     audit_query_memory_mb: int = Field(default=512, ge=32, description="of one query; nothing is put on disk")
     audit_query_threads: int = Field(default=2, ge=1, le=64)

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from infra.settings import SettingsRefused, settings
-from playhead import dead_letters, keys, local, staff, views
+from playhead import audit, dead_letters, keys, local, staff, views
 from playhead.console import fail, out, say
 
 E = TypeVar("E", bound=StrEnum)
@@ -169,6 +169,7 @@ def catalog_import(
 app.add_typer(staff.app, name="staff")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(views.app, name="views")
+app.add_typer(audit.app, name="audit")
 
 
 @app.command()

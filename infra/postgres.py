@@ -32,6 +32,8 @@ class Role(StrEnum):
     """Of the scheduler too."""
     REAPER = "playhead_reaper"
     """It reads; what it has to say goes to Kafka."""
+    AUDITS = "playhead_audits"
+    """Of whoever asks the history: it reads, and nothing that signs anybody in."""
 
 
 async def connect_pool(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from infra.migrations.sql import run_script
 
 READER = "playhead_query"
+AUDITS = "playhead_audits"
 
 
 def create_roles(names: Iterable[str]) -> None:
@@ -39,6 +40,19 @@ def protect(table: str, *, own: Mapping[str, str], scopes: Iterable[str], writer
         create policy {table}_of_caller on {table} for select to {READER} using ({conditions});
         create policy {table}_of_process on {table} to {", ".join(writers)} using (true) with check (true);
     """)
+
+
+def show_audits(*tables: str) -> None:
+    """Let those who audit read tables, every row; after protect(), where a table has that."""
+    for table in tables:
+        run_script(f"""
+            grant select on {table} to {AUDITS};
+            do $$ begin
+                if (select relrowsecurity from pg_class where oid = '{table}'::regclass) then
+                    create policy {table}_of_audits on {table} for select to {AUDITS} using (true);
+                end if;
+            end $$;
+        """)
 
 
 def _is_own(own: Mapping[str, str]) -> Iterator[str]:

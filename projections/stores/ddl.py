@@ -31,7 +31,7 @@ _OFTEN_CHANGED: Final = " with (fillfactor = 70)"
 _MIGRATION: Final = '''\
 """{about}"""
 
-from infra.migrations.privileges import READER, grant{protect}
+from infra.migrations.privileges import READER, grant{protect}, show_audits
 from infra.migrations.sql import run_script
 
 revision = "{revision}"
@@ -48,6 +48,7 @@ def upgrade() -> None:
     run_script(SCRIPT)
     grant(PROJECTIONS, {{"{name}": "select, insert, update, delete"}})
     grant(READER, {{"{name}": "select"}})
+{protected}    show_audits("{name}")
 '''
 _PROTECT: Final = """\
     own = {{{own}}}
@@ -62,17 +63,21 @@ def migration_of(view: AnyView, after: str) -> str:
     if isinstance(view, HashView | SeriesView):
         return table_of(view)
     owners = [name for name in Table(view).stored if name in OWNERS]
-    said = _MIGRATION.format(
+    return _MIGRATION.format(
         about=(type(view).__doc__ or view.name).partition("\n")[0],
         protect=", protect" if owners else "",
         revision=f"{int(after) + 1:04}",
         after=after,
         table=table_of(view),
         name=view.name,
+        protected=_protected(view, owners) if owners else "",
     )
+
+
+def _protected(view: AnyView, owners: Iterable[str]) -> str:
     own = ", ".join(f'"{name}": "{name}"' for name in owners)
     scope = SEES_ALL.get(type(view).__module__.split(".")[1], "operations:read")
-    return said + (_PROTECT.format(own=own, name=view.name, scope=scope) if owners else "")
+    return _PROTECT.format(own=own, name=view.name, scope=scope)
 
 
 def table_of(view: AnyView) -> str:

@@ -66,6 +66,16 @@ REFUSED = [
     (Role.REAPER, "select * from event_log"),
     (Role.REAPER, "select * from identity_accounts"),
     (Role.REAPER, "select * from subscriptions"),
+    (Role.AUDITS, "insert into event_log select * from event_log"),
+    (Role.AUDITS, "select append_events(0::smallint, 's', 0, '{}', '{}', now(), '{}')"),
+    (Role.AUDITS, "update partition_head set position = 0"),
+    (Role.AUDITS, "update person_key set wrapped = null"),
+    (Role.AUDITS, "delete from subscriptions"),
+    (Role.AUDITS, "select * from identity_credentials"),
+    (Role.AUDITS, "select * from identity_grants"),
+    (Role.AUDITS, "select * from identity_mail"),
+    (Role.AUDITS, "select * from identity_api_key_secrets"),
+    (Role.AUDITS, "select reply from idempotency"),
     (Role.COMMANDS, "update event_log set type = 'other'"),
     (Role.COMMANDS, "delete from person_key"),
     (Role.COMMANDS, "delete from identity_api_key_secrets"),
@@ -164,6 +174,20 @@ async def test_every_view_can_be_written_by_the_projections(postgres: Pool) -> N
             assert await postgres.fetchval(
                 "select has_table_privilege('playhead_projections', $1, $2)", view.name, what
             ), (view.name, what)
+
+
+async def test_every_view_can_be_read_by_those_who_audit(postgres: Pool) -> None:
+    for view in postgres_views(Settings()):
+        assert await postgres.fetchval("select has_table_privilege('playhead_audits', $1, 'select')", view.name), (
+            view.name
+        )
+        hidden = await postgres.fetchval(
+            """select relrowsecurity and not exists (
+                   select from pg_policies where tablename = $1 and 'playhead_audits' = any(roles)
+               ) from pg_class where oid = $1::regclass""",
+            view.name,
+        )
+        assert not hidden, view.name
 
 
 async def test_users_made_as_the_documentation_says_can_do_their_work_and_no_others(live: Settings) -> None:

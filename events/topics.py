@@ -53,6 +53,9 @@ DEAD_LETTERS = tuple(
 POSITION_HEADER = "playhead-position"
 """Kafka header of a relayed record: its position in its event log partition, in decimal."""
 
+REPLAY_HEADER = "playhead-replay"
+"""Kafka header, and HTTP header, of what is sent again: the replay's id. No view takes a record that has it."""
+
 
 def topic_of(type_name: str) -> Topic:
     """The topic that events of this type go to. Raises KeyError for a context without one."""

@@ -367,6 +367,12 @@ class Settings(ServerAccess):
     history_fetch_max_bytes: int = Field(default=256 * KIB, ge=KIB, description="of a partition of Kafka, at a time")
     history_filter_values_max: int = Field(default=1_000, ge=1, description="named in one question")
     history_tree_max_events: int = Field(default=10_000, ge=1, description="of one tree of correlation and causation")
+    as_of_max_rows: int = Field(default=1_000, ge=1, description="rows of a view as of a cut; more: name more of the key")
+    as_of_max_events: int = Field(default=1_000, ge=1, description="named with them: the newest that made them")
+    as_of_timeout_s: float = Field(default=120.0, gt=0, description="of what is read in the log for one answer")
+    as_of_clocks_apart_s: float = Field(
+        default=300.0, ge=0, description="how far clocks may be apart: a cut is looked for in Kafka from so long before"
+    )
 
     # Verifying, and checkpoints: docs/audits.md
     checkpoint_interval_s: float = Field(default=300.0, gt=0, description="how often what the archive got is signed")
@@ -382,6 +388,16 @@ class Settings(ServerAccess):
     audit_query_timeout_s: float = Field(default=120.0, gt=0)
     audit_query_max_rows: int = Field(default=100_000, ge=1, description="of one answer; then it says so")
     audit_query_shown_rows: int = Field(default=200, ge=1, description="of a table on the terminal")
+
+    # Replays: docs/audits.md
+    replays_applied: bool = Field(default=False, description="views take replays as facts: where nobody is live, only")
+    replay_inflight_max_events: int = Field(default=1_000, ge=1, description="sent, and not taken yet")
+    replay_http_max_concurrency: int = Field(default=32, ge=1, description="requests of a replay at a time")
+    replay_timeout_s: float = Field(default=10.0, gt=0, description="one try of one request")
+    replay_max_tries: int = Field(default=8, ge=1, le=100, description="of an event; then the replay stops")
+    replay_retry_base_s: float = Field(default=0.2, ge=0, description="the pause after the first try; it doubles")
+    replay_retry_max_s: float = Field(default=10.0, ge=0, description="the longest pause, Retry-After included")
+    replay_note_interval_s: float = Field(default=1.0, gt=0, description="how often it is noted how far a replay is")
 
     # Live dashboards: docs/live.md
     live_interval_s: float = Field(default=5.0, gt=0, description="a sample of each topic that somebody follows")
@@ -399,6 +415,12 @@ class Settings(ServerAccess):
     live_titles_shown: int = Field(default=20, ge=1, description="viewers by title: the most watched")
     live_titles_max: int = Field(default=1_000, ge=1, description="and those that may be asked for by name")
 
+    # Backups: docs/operations.md
+    backup_archive_wait_s: float = Field(default=900.0, gt=0, description="for the archive to have what Kafka has")
+    backup_poll_s: float = Field(default=0.5, gt=0, description="how often it is asked how far something is")
+    restore_max_concurrency: int = Field(default=4, ge=1, le=64, description="partitions filled at a time")
+    restore_stuck_s: float = Field(default=120.0, gt=0, description="views that apply nothing for so long: given up")
+
     # The archive: docs/operations.md
     archive_url: str | None = Field(
         default=None, pattern=r"^(file:///|s3://[^/\s]+)", description="default: <state_dir>/archive; or s3://bucket/prefix"
@@ -409,6 +431,7 @@ class Settings(ServerAccess):
     archive_key_file: Path | None = Field(
         default=None, description='JSON {"key": ..., "secret": ...}; default: what the environment of S3 clients says'
     )
+    archive_timeout_s: float = Field(default=20.0, gt=0, description="for S3 to answer")
     archive_topics: tuple[str, ...] = Field(default=(), description="those that this process archives; none: all")
     archive_file_max_records: int = Field(default=200_000, ge=1)
     archive_file_max_bytes: int = Field(default=64 * MIB, ge=KIB, description="of keys and values, before compression")
@@ -421,6 +444,9 @@ class Settings(ServerAccess):
     archive_zstd_level: int = Field(default=3, ge=1, le=19)
     archive_read_batch_records: int = Field(default=5_000, ge=1)
     archive_read_buffer_bytes: int = Field(default=1 * MIB, ge=KIB, description="of a file that is being read")
+    archive_poll_s: float = Field(default=0.5, gt=0, description="how long Kafka is waited for when it has nothing new")
+    archive_retry_max_s: float = Field(default=5.0, gt=0, description="longest pause while the store or Kafka is away")
+    archive_partitions_interval_s: float = Field(default=30.0, gt=0, description="how often new ones are looked for")
     archive_entries_kept: int = Field(default=20_000, ge=1, description="of the manifest, in memory")
 
     # Continue watching (source: domain rules R4, R5)

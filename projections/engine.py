@@ -36,9 +36,20 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Engine(Generic[V]):
-    """Applies slabs to a store's views. One call of apply() at a time."""
+    """Applies slabs to a store's views. One call of apply() at a time. `takes_replays`: what is marked as a replay is a
+    fact here, see settings.replays_applied.
+    """
 
-    def __init__(self, store: Store[V], views: Sequence[V], letters: Letters, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        store: Store[V],
+        views: Sequence[V],
+        letters: Letters,
+        clock: Clock = utc_now,
+        *,
+        takes_replays: bool = False,
+    ) -> None:
+        self._takes_replays = takes_replays
         self._clock = clock
         self._store = store
         self._views = views
@@ -84,7 +95,7 @@ class Engine(Generic[V]):
             # The checkpoints of records that are tried again are locked, and not moved.
             held = await round_.checkpoints(ours | begun.keys())
             before = {partition: held[partition] for partition in ours}
-            intake = Intake(self._views, before, retries)
+            intake = Intake(self._views, before, retries, takes_replays=self._takes_replays)
             for slab in slabs:
                 intake.take(slab)
             ready = await _folded(round_, intake, refusals)

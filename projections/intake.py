@@ -12,7 +12,7 @@ from infra.telemetry import log
 from projections.errors import LogBehindStore
 from projections.letters import Letter, Reason
 from projections.retries import Retries, Retry
-from projections.slabs import Checkpoint, Partition, Record, Slab, Taken, position_of
+from projections.slabs import Checkpoint, Partition, Record, Slab, Taken, is_replayed, position_of
 from projections.store import Checkpoints
 from projections.views import View
 
@@ -35,7 +35,10 @@ class Intake(Generic[V]):
         before: Checkpoints,
         retries: Retries | None = None,
         decode: Decode = REGISTRY.decode,
+        *,
+        takes_replays: bool = False,
     ) -> None:
+        self._takes_replays = takes_replays
         self.retried: list[Retry] = []
         self._retries = retries or {}
         self.after: dict[Partition, Checkpoint] = dict(before)
@@ -66,7 +69,9 @@ class Intake(Generic[V]):
         self.after[partition] = Checkpoint(max(held.next_offset, slab.end), position)
 
     def _take_record(self, partition: Partition, record: Record, applied: int) -> int:
-        """Take a record unless the log had it applied already; the position that is applied then."""
+        """Take a record unless it is applied already, or a replay's; the position that is applied then."""
+        if is_replayed(record) and not self._takes_replays:
+            return applied if partition.relayed else record.offset  # whatever it says of itself
         try:
             position = position_of(partition, record)
         except ValueError as error:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from events.envelope import Event, Recorded
-from events.topics import DEAD_LETTERS, POSITION_HEADER, TOPICS, Lane
+from events.topics import DEAD_LETTERS, POSITION_HEADER, REPLAY_HEADER, TOPICS, Lane
 
 LANES = {topic.name: topic.lane for topic in (*TOPICS, *DEAD_LETTERS)}
 PASSING = frozenset(topic.name for topic in (*TOPICS, *DEAD_LETTERS) if topic.retention_days is not None)
@@ -97,6 +97,14 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     record: Record
     recorded: Recorded[Event]
     attempt: int = 0
+
+
+def is_replayed(record: Record) -> bool:
+    """Whether it is no new fact: somebody sent what had happened once again, and marked it so."""
+    for name, _ in record.headers:  # noqa: SIM110 - of every record: quicker than any()
+        if name == REPLAY_HEADER:
+            return True
+    return False
 
 
 def position_of(partition: Partition, record: Record) -> int:

@@ -43,7 +43,8 @@ class Worker:
         self._store = store
         self._letters = KafkaLetters(settings)
         self._app = new_app(f"{CLIENT_ID}-projections-{store.name}", settings)
-        self._projector = Projector(store, Engine(store, views, self._letters), self._app.consumer, settings)
+        engine = Engine(store, views, self._letters, takes_replays=settings.replays_applied)
+        self._projector = Projector(store, engine, self._app.consumer, settings)
         self._app.intake = self._projector
         self._pulse = Pulse(self._app.consumer.answers, settings.produce_silent_s)
         self._sweeper = Sweeper(views, settings)

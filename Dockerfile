@@ -24,7 +24,7 @@ FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/playhead --shell /usr/sbin/nologin playhead \
     # A named volume takes over the owner of the directory that it is mounted on.
     && install -d -o playhead -g playhead -m 0750 /var/lib/playhead \
-    && install -d -o playhead -g playhead -m 0700 /var/lib/playhead/keys /var/lib/playhead/mail
+    && install -d -o playhead -g playhead -m 0700 /var/lib/playhead/keys /var/lib/playhead/mail /var/lib/playhead/archive
 COPY --from=build /opt/playhead /opt/playhead
 ENV PATH=/opt/playhead/bin:$PATH \
     PYTHONUNBUFFERED=1 \

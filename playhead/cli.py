@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from infra.settings import SettingsRefused, settings
-from playhead import audit, dead_letters, keys, local, staff, views
+from playhead import archive, audit, backups, dead_letters, keys, local, staff, views
 from playhead.console import fail, out, say
 
 E = TypeVar("E", bound=StrEnum)
@@ -166,9 +166,12 @@ def catalog_import(
     raise typer.Exit(run(settings(), file, lanes))
 
 
+app.add_typer(archive.app, name="archive")
 app.add_typer(staff.app, name="staff")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(views.app, name="views")
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.add_typer(audit.app, name="audit")
 
 

@@ -30,6 +30,7 @@ BILLING: Final = "billing"
 REAPER: Final = "reaper"
 BACKFILL: Final = "backfill"
 REBUILDS: Final = "rebuilds"
+ARCHIVE: Final = "archive"
 FAKE_PAYMENTS: Final = "fake-payments"
 STORES: Final = ("postgres", "cassandra", "redis")
 
@@ -54,7 +55,7 @@ def projections_of(store: str) -> str:
 
 STOP_ORDER: Final = (
     (COMMANDS, BILLING, REAPER),
-    (RELAY, BACKFILL, REBUILDS, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
+    (RELAY, BACKFILL, REBUILDS, ARCHIVE, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
 )
 """Who is asked to end first: what takes events in, then what carries and shows them."""
 NAMES: Final = tuple(name for wave in STOP_ORDER for name in wave)
@@ -205,6 +206,7 @@ def _processes(settings: Settings) -> Iterator[Process]:
     yield _process(settings, BILLING, (BILLING,), probe_port=ports[BILLING], payments_url=provider, **hasty)
     yield _process(settings, REAPER, (REAPER,), probe_port=ports[REAPER])
     yield _process(settings, REBUILDS, (REBUILDS,), probe_port=ports[REBUILDS])
+    yield _process(settings, ARCHIVE, (ARCHIVE,), probe_port=ports[ARCHIVE])
     for store in STORES:
         name = projections_of(store)
         yield _process(settings, name, ("projections", store), probe_port=ports[name])

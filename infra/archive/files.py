@@ -141,6 +141,12 @@ class S3Files(_Files):
             "s3",
             endpoint_url=endpoint,
             client_kwargs=options,
+            config_kwargs={
+                "connect_timeout": settings.archive_timeout_s,
+                "read_timeout": settings.archive_timeout_s,
+                "retries": {"max_attempts": 1},  # s3fs tries again by itself
+            ,
+            },
             use_listings_cache=False,
             skip_instance_cache=True,
             **_credentials(settings),

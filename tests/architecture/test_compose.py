@@ -20,6 +20,7 @@ PROCESSES = {
     "scheduler": ["playhead", "scheduler"],
     "reaper": ["playhead", "reaper"],
     "rebuilds": ["playhead", "rebuilds"],
+    "archive": ["playhead", "archive"],
     "fake-payments": ["playhead", "fake-payments", "--webhook-url", "http://commands:8000/v1/payments/webhooks"],
     "projections-postgres": ["playhead", "projections", "postgres"],
     "projections-cassandra": ["playhead", "projections", "cassandra"],

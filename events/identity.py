@@ -10,13 +10,15 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from events.envelope import Event
-from events.types import AccountId, ApiKeyId, DeviceId, Instant, ProfileId, Sealed, SignInId, Text
+from events.types import AccountId, ApiKeyId, Count, DeviceId, Instant, ProfileId, Sealed, SignInId, Text
 
 SignInMethod: TypeAlias = Literal["password", "registration", "device_code"]
 SignOutReason: TypeAlias = Literal[
     "signed_out", "everywhere", "replaced", "device_removed", "password_changed", "refresh_token_reused", "withdrawn"
 ]
 PasswordChangeMethod: TypeAlias = Literal["changed", "reset"]
+ErasureGround: TypeAlias = Literal["request", "retention", "order"]
+"""Why a person is erased: they asked for it, they were kept for as long as they may be, or an authority ordered it."""
 VideoQuality: TypeAlias = Literal["auto", "data_saver", "best"]
 MinimumAge = Annotated[int, Meta(ge=0, le=21)]
 Language = Annotated[str, Meta(min_length=2, max_length=35)]
@@ -93,6 +95,21 @@ class PasswordChanged(AccountEvent, frozen=True):
 
 class AccountWithdrawn(AccountEvent, frozen=True):
     """The account is closed for good, and its key destroyed: nothing Sealed for it can be read any more."""
+
+
+class PersonErased(AccountEvent, frozen=True):
+    """The certificate that the person's key was destroyed, in one transaction with this: whatever was Sealed for them can
+    be read nowhere any more. The envelope says when, and whose request it was.
+
+    `sealed_events`: how many events of the account hold Sealed values. `key_fingerprint`: tells the key from others and
+    nothing of it; None for one that was destroyed before there were certificates, or could not be opened. `reference`:
+    of the case, in the books of who asked.
+    """
+
+    ground: ErasureGround
+    sealed_events: Count
+    key_fingerprint: Text | None = None
+    reference: Text | None = None
 
 
 class RoleGranted(AccountEvent, frozen=True):
@@ -203,7 +220,9 @@ class ApiKeyRevoked(Event, frozen=True):
     api_key_id: ApiKeyId
 
 
-AccountLifeEvent = AccountRegistered | EmailChanged | PasswordChanged | AccountWithdrawn | RoleGranted | RoleRevoked
+AccountLifeEvent = (
+    AccountRegistered | EmailChanged | PasswordChanged | AccountWithdrawn | PersonErased | RoleGranted | RoleRevoked
+)
 SignInEvent = DeviceRegistered | DeviceRenamed | DeviceRemoved | SignedIn | SignedOut
 ProfileEvent = ProfileCreated | ProfileChanged | PreferencesChanged | ProfilePinSet | ProfilePinRemoved | ProfileDeleted
 ApiKeyEvent = ApiKeyIssued | ApiKeyRevoked

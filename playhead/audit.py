@@ -2,7 +2,7 @@
 
 import typer
 
-from playhead import audit_query
+from playhead import audit_erasing, audit_query
 
 app = typer.Typer(
     help="The whole history: what happened, who did it, what was known then, and whether anybody changed it since.",
@@ -16,3 +16,5 @@ def _audit() -> None:
 
 
 app.command("query")(audit_query.query)
+app.command("erase")(audit_erasing.erase)
+app.command("certificate")(audit_erasing.certificate)

@@ -9,6 +9,7 @@ from events.envelope import Event
 from events.identity import (
     AccountWithdrawn,
     ApiKeyRevoked,
+    PersonErased,
     ProfileChanged,
     ProfileCreated,
     ProfileDeleted,
@@ -35,7 +36,9 @@ on conflict (profile_id) do update set maturity_limit = excluded.maturity_limit
 DELETE_PROFILE: Final = "delete from identity_profile_access where profile_id = $1"
 REMOVE_PIN: Final = "update identity_profile_access set pin_hash = null where profile_id = $1"
 FORGET: Final = "delete from identity_credentials where account_id = $1"
-DESTROY_KEY: Final = "update person_key set wrapped = null, destroyed_at = $2 where person_id = $1"
+DESTROY_KEY: Final = """
+update person_key set wrapped = null, destroyed_at = coalesce(destroyed_at, $2) where person_id = $1
+"""
 REVOKE_KEY: Final = "update identity_api_key_secrets set revoked_at = $2 where api_key_id = $1"
 
 PRINCIPAL: Final = """
@@ -71,8 +74,15 @@ async def keep_step(connection: Connection, events: list[Event], *, now: datetim
             case AccountWithdrawn():
                 await connection.execute(FORGET, event.account_id)
                 await connection.execute(DESTROY_KEY, event.account_id, now)
+            case PersonErased():
+                await connection.execute(DESTROY_KEY, event.account_id, now)
             case ApiKeyRevoked():
                 await connection.execute(REVOKE_KEY, event.api_key_id, now)
+
+
+async def destroy_key(connection: Connection, account_id: str, now: datetime) -> None:
+    """Destroy a person's key, also one that a restore brought back after the event that says that it is gone."""
+    await connection.execute(DESTROY_KEY, account_id, now)
 
 
 async def principal_of(pool: "Pool | Connection", sign_in_id: str, now: datetime) -> Principal | None:

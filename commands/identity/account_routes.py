@@ -100,4 +100,5 @@ async def withdraw(request: Request, account_id: OwnAccount, body: WithdrawalBod
         if known is not None:
             await post(connection, at.master, texts.withdrawn(deliverable(known.email)), at.now)
 
-    return await at.reply(WithdrawAccount(), account_id, secrets)
+    leaving = WithdrawAccount(key_fingerprint=await at.key_fingerprint(account_id))
+    return await at.reply(leaving, account_id, secrets)

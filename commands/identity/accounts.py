@@ -1,6 +1,14 @@
 """The life of an account, and the roles of its owner: pure."""
 
-from commands.identity.commands import ChangeEmail, ChangePassword, GrantRole, RegisterAccount, RevokeRole
+from commands.identity.commands import (
+    ChangeEmail,
+    ChangePassword,
+    ErasePerson,
+    GrantRole,
+    RegisterAccount,
+    RevokeRole,
+    WithdrawAccount,
+)
 from commands.identity.refusals import AccountExists, RoleForOneself
 from commands.identity.sign_ins import signed_out
 from commands.identity.state import AccountState
@@ -11,6 +19,7 @@ from events.identity import (
     DeviceRemoved,
     EmailChanged,
     PasswordChanged,
+    PersonErased,
     RoleGranted,
     RoleRevoked,
 )
@@ -39,7 +48,27 @@ def change_password(command: ChangePassword, state: AccountState) -> list[Event]
     return [PasswordChanged(account_id=state.registered_id, method=command.method), *ended]
 
 
-def withdraw(state: AccountState) -> list[Event]:
+def withdraw(command: WithdrawAccount, state: AccountState) -> list[Event]:
+    """Whoever leaves is erased: it is their request."""
+    return erase(ErasePerson(ground="request", key_fingerprint=command.key_fingerprint), state)
+
+
+def erase(command: ErasePerson, state: AccountState) -> list[Event]:
+    """The account ends with its person. Of one that was withdrawn before there were certificates, the certificate is
+    made up for. Ignored for who is erased."""
+    if state.erased:
+        return []
+    certificate = PersonErased(
+        account_id=state.registered_id,
+        ground=command.ground,
+        sealed_events=state.sealed_events,
+        key_fingerprint=command.key_fingerprint,
+        reference=command.reference,
+    )
+    return [certificate] if state.withdrawn else [*_ended(state), certificate]
+
+
+def _ended(state: AccountState) -> list[Event]:
     """Every sign-in ends with the account, and every running stream with its device."""
     account_id = state.registered_id
     removed = [DeviceRemoved(account_id=account_id, device_id=device_id) for device_id in state.devices]

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from events.identity import Device, PasswordChangeMethod, Preferences, Profile, Role, SignInMethod, SignOutReason
+from events.identity import (
+    Device,
+    ErasureGround,
+    PasswordChangeMethod,
+    Preferences,
+    Profile,
+    Role,
+    SignInMethod,
+    SignOutReason,
+)
 from events.types import AccountId, DeviceId, ProfileId, Sealed, SignInId
 
 
@@ -32,7 +41,18 @@ class ChangePassword:
 
 @dataclass(frozen=True, kw_only=True)
 class WithdrawAccount:
-    """Close the account for good."""
+    """Close the account for good, and erase its person. `key_fingerprint`: of the key that is destroyed with it."""
+
+    key_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasePerson:
+    """Erase a person, and close their account unless it is closed. `reference`: of the case, in the asker's books."""
+
+    ground: ErasureGround
+    key_fingerprint: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +169,7 @@ class DeleteProfile:
 
 
 AccountLifeCommand: TypeAlias = (
-    RegisterAccount | ChangeEmail | ChangePassword | WithdrawAccount | GrantRole | RevokeRole
+    RegisterAccount | ChangeEmail | ChangePassword | WithdrawAccount | ErasePerson | GrantRole | RevokeRole
 )
 SignInCommand: TypeAlias = SignIn | SignOut | SignOutEverywhere | RenameDevice | RemoveDevice
 ProfileCommand: TypeAlias = CreateProfile | ChangeProfile | ChangePreferences | SetPin | RemovePin | DeleteProfile

@@ -18,6 +18,8 @@ def decide(command: c.AccountCommand, state: AccountState, now: datetime) -> lis
     if state.withdrawn:
         if isinstance(command, c.WithdrawAccount):
             return []
+        if isinstance(command, c.ErasePerson):
+            return accounts.erase(command, state)
         raise AccountIsWithdrawn("the account was closed for good; register another")
     if state.account_id is None:
         raise AccountUnknown("no such account was registered")
@@ -27,7 +29,9 @@ def decide(command: c.AccountCommand, state: AccountState, now: datetime) -> lis
         case c.ChangePassword():
             return accounts.change_password(command, state)
         case c.WithdrawAccount():
-            return accounts.withdraw(state)
+            return accounts.withdraw(command, state)
+        case c.ErasePerson():
+            return accounts.erase(command, state)
         case c.GrantRole():
             return accounts.grant(command, state)
         case c.RevokeRole():

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
 import asyncpg
+from cryptography.exceptions import InvalidTag
 from fastapi import Depends, Request, Response
 
 from commands.decider import Decider
@@ -23,7 +24,7 @@ from commands.replies import Recorded
 from events.envelope import Event
 from events.types import AccountId
 from infra.personal_data import MasterKey, PersonKey
-from infra.postgres import Connection
+from infra.postgres import Connection, Pool
 
 KEY: Final = "select wrapped from person_key where person_id = $1"
 
@@ -59,6 +60,10 @@ class Desk:
             raise AccountIsWithdrawn("the account was closed for good; register another")
         return key
 
+    async def key_fingerprint(self, account_id: AccountId) -> str | None:
+        """Of the key of an account's person; None for one that is destroyed, was never made, or cannot be opened."""
+        return await fingerprint_of(self.opened.pool, self.master, account_id)
+
     async def command(self, command: AccountCommand, account_id: AccountId, secrets: Secrets | None = None) -> Outcome:
         """A command of an account."""
         return await self.handle(command, ACCOUNT, of_account(account_id), secrets)
@@ -92,6 +97,16 @@ class Desk:
                 await secrets(connection)
 
         return write
+
+
+async def fingerprint_of(pool: Pool, master: MasterKey, account_id: str) -> str | None:
+    """See Desk.key_fingerprint()."""
+    wrapped: bytes | None = await pool.fetchval(KEY, account_id)
+    try:
+        key = master.unwrap(wrapped, account_id)
+    except InvalidTag:  # nobody reads what it sealed, which is no reason not to destroy it
+        return None
+    return key.fingerprint if key else None
 
 
 async def anonymous_terms(request: Request) -> Terms:

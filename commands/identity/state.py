@@ -14,6 +14,7 @@ from events.identity import (
     DeviceRemoved,
     DeviceRenamed,
     EmailChanged,
+    PersonErased,
     Preferences,
     PreferencesChanged,
     Profile,
@@ -43,11 +44,14 @@ class ProfileState(Struct, frozen=True, kw_only=True):
 
 
 class AccountState(Struct, frozen=True, kw_only=True):
-    """An account. `account_id`: None before it is registered. `sign_ins`: those that last, and on which device."""
+    """An account. `account_id`: None before it is registered. `sign_ins`: those that last, and on which device.
+    `sealed_events`: how many of its events hold Sealed values, which stay in them when all else is gone."""
 
     account_id: AccountId | None = None
     email: Sealed | None = None
     withdrawn: bool = False
+    erased: bool = False
+    sealed_events: int = 0
     roles: frozenset[Role] = frozenset()
     devices: dict[DeviceId, Device] = {}
     sign_ins: dict[SignInId, DeviceId] = {}
@@ -61,17 +65,33 @@ class AccountState(Struct, frozen=True, kw_only=True):
 
 
 NOBODY: Final = AccountState()
+HOLD_SEALED: Final = (
+    AccountRegistered,
+    EmailChanged,
+    DeviceRegistered,
+    DeviceRenamed,
+    ProfileCreated,
+    ProfileChanged,
+)
+"""The events of an account that hold Sealed values; tests/events/test_personal.py finds them by their fields."""
 
 
-def evolve(state: AccountState, event: Event) -> AccountState:  # noqa: PLR0911 - a routing table
+def evolve(state: AccountState, event: Event) -> AccountState:
     """The state after an event."""
+    evolved = _after(state, event)
+    return replace(evolved, sealed_events=evolved.sealed_events + 1) if isinstance(event, HOLD_SEALED) else evolved
+
+
+def _after(state: AccountState, event: Event) -> AccountState:  # noqa: PLR0911 - a routing table
     match event:
         case AccountRegistered(account_id=account_id, email=email):
             return replace(state, account_id=account_id, email=email)
         case EmailChanged(email=email):
             return replace(state, email=email)
         case AccountWithdrawn():
-            return AccountState(account_id=state.account_id, withdrawn=True)
+            return AccountState(account_id=state.account_id, withdrawn=True, sealed_events=state.sealed_events)
+        case PersonErased():
+            return replace(state, erased=True)
         case RoleGranted(role=role):
             return replace(state, roles=state.roles | {role})
         case RoleRevoked(role=role):

@@ -27,6 +27,7 @@ class Scope(StrEnum):
     PLAYBACK_READ = "playback:read"
     PLAYBACK_IMPORT = "playback:import"
     ACCOUNTS_READ = "accounts:read"
+    ACCOUNTS_ERASE = "accounts:erase"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
     AUDIT_READ = "audit:read"
@@ -51,6 +52,7 @@ OF_ROLE: Final = {
             Scope.PLAYBACK_IMPORT,
             Scope.BILLING_READ,
             Scope.ACCOUNTS_READ,
+            Scope.ACCOUNTS_ERASE,
             Scope.OPERATIONS_READ,
             Scope.OPERATIONS_WRITE,
             Scope.AUDIT_READ,

@@ -65,5 +65,5 @@ def _after(row: Account, event: Event) -> Account:
             return replace(row, roles=tuple(held for held in row.roles if held != role.value))
         case AccountWithdrawn():
             return replace(row, email=None, roles=(), status="withdrawn")
-        case _:  # PasswordChanged: only when
+        case _:  # PasswordChanged, PersonErased: only when
             return row

@@ -479,7 +479,7 @@ async def test_a_withdrawn_account_is_erased_and_its_address_is_free_again(door:
     wrong = await door.post(path, {"password": "wrong"}, mine["access_token"])
     assert problem(wrong) == (403, "password-wrong")
     done = await door.post(path, {"password": PASSWORD}, mine["access_token"])
-    assert done.json()["events"] == ["SignedOut", "DeviceRemoved", "AccountWithdrawn"]
+    assert done.json()["events"] == ["SignedOut", "DeviceRemoved", "AccountWithdrawn", "PersonErased"]
     assert await door.pool.fetchval("select wrapped is null from person_key where person_id = $1", account_id)
     for table in ("identity_credentials", "identity_grants", "identity_profile_access", "identity_one_time_tokens"):
         assert await door.pool.fetchval(f"select count(*) from {table} where account_id = $1", account_id) == 0

@@ -10,6 +10,8 @@ from events.identity import (
     AccountWithdrawn,
     Device,
     DeviceRegistered,
+    ErasureGround,
+    PersonErased,
     Profile,
     ProfileCreated,
     ProfilePinSet,
@@ -52,6 +54,10 @@ def withdrawn() -> AccountWithdrawn:
     return AccountWithdrawn(account_id=ME)
 
 
+def erased(sealed_events: int = 1, ground: ErasureGround = "request") -> PersonErased:
+    return PersonErased(account_id=ME, ground=ground, sealed_events=sealed_events)
+
+
 def granted(role: Role = Role.EDITOR) -> RoleGranted:
     return RoleGranted(account_id=ME, role=role)
 
@@ -82,3 +88,5 @@ AT_HOME: Final = (
 )
 """Signed in on a television and on a phone."""
 WITHDRAWN: Final = (*REGISTERED, withdrawn())
+"""As accounts were withdrawn before there were certificates."""
+ERASED: Final = (*WITHDRAWN, erased())

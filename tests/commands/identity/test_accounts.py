@@ -12,6 +12,7 @@ from events.identity import (
     DeviceRemoved,
     EmailChanged,
     PasswordChanged,
+    PersonErased,
     Role,
     RoleGranted,
     RoleRevoked,
@@ -22,6 +23,7 @@ from events.refusals import Refusal
 from tests.commands.identity.histories import (
     ANOTHER_EMAIL,
     AT_HOME,
+    ERASED,
     ME,
     MY_EMAIL,
     ON_PHONE,
@@ -31,6 +33,7 @@ from tests.commands.identity.histories import (
     TV,
     WITHDRAWN,
     account,
+    erased,
     granted,
 )
 
@@ -43,6 +46,7 @@ STATES: Final[dict[str, tuple[Any, ...]]] = {
     "signed in": AT_HOME,
     "editor": (*REGISTERED, granted(Role.EDITOR)),
     "withdrawn": WITHDRAWN,
+    "erased": ERASED,
 }
 COMMANDS: Final[dict[str, c.AccountLifeCommand]] = {
     "RegisterAccount": c.RegisterAccount(account_id=ME, email=MY_EMAIL),
@@ -52,6 +56,7 @@ COMMANDS: Final[dict[str, c.AccountLifeCommand]] = {
     "ChangePassword": c.ChangePassword(method="changed"),
     "ChangePassword and stay": c.ChangePassword(method="changed", kept=ON_PHONE),
     "WithdrawAccount": c.WithdrawAccount(),
+    "ErasePerson": c.ErasePerson(ground="order", key_fingerprint="f1", reference="case 7"),
     "GrantRole": c.GrantRole(role=Role.EDITOR),
     "GrantRole to oneself": c.GrantRole(role=Role.EDITOR, by=ME),
     "RevokeRole": c.RevokeRole(role=Role.EDITOR),
@@ -66,6 +71,7 @@ def row(registered: Ending, *, unknown: Ending = r.AccountUnknown, **others: End
         "signed in": others.get("signed_in", registered),
         "editor": others.get("editor", registered),
         "withdrawn": others.get("withdrawn", r.AccountIsWithdrawn),
+        "erased": others.get("erased", others.get("withdrawn", r.AccountIsWithdrawn)),
     }
 
 
@@ -79,9 +85,15 @@ TABLE: Final[dict[str, dict[str, Ending]]] = {
     "ChangePassword": row(["PasswordChanged"], signed_in=["PasswordChanged", "SignedOut", "SignedOut"]),
     "ChangePassword and stay": row(["PasswordChanged"], signed_in=["PasswordChanged", "SignedOut"]),
     "WithdrawAccount": row(
-        ["AccountWithdrawn"],
-        signed_in=["SignedOut", "SignedOut", "DeviceRemoved", "DeviceRemoved", "AccountWithdrawn"],
+        ["AccountWithdrawn", "PersonErased"],
+        signed_in=["SignedOut", "SignedOut", "DeviceRemoved", "DeviceRemoved", "AccountWithdrawn", "PersonErased"],
         withdrawn=IGNORED,
+    ),
+    "ErasePerson": row(
+        ["AccountWithdrawn", "PersonErased"],
+        signed_in=["SignedOut", "SignedOut", "DeviceRemoved", "DeviceRemoved", "AccountWithdrawn", "PersonErased"],
+        withdrawn=["PersonErased"],
+        erased=IGNORED,
     ),
     "GrantRole": row(["RoleGranted"], editor=IGNORED),
     "GrantRole to oneself": row(r.RoleForOneself),
@@ -155,14 +167,35 @@ def test_a_reset_password_ends_every_sign_in() -> None:
     )
 
 
-def test_a_withdrawal_ends_every_sign_in_and_the_streams_of_every_device() -> None:
-    account.given(*AT_HOME).when(c.WithdrawAccount()).then(
+def test_a_withdrawal_ends_every_sign_in_and_the_streams_of_every_device_and_erases_the_person() -> None:
+    account.given(*AT_HOME).when(c.WithdrawAccount(key_fingerprint="f1")).then(
         out("withdrawn"),
         out("withdrawn", of=False),
         DeviceRemoved(account_id=ME, device_id=TV),
         DeviceRemoved(account_id=ME, device_id=PHONE),
         AccountWithdrawn(account_id=ME),
+        PersonErased(account_id=ME, ground="request", sealed_events=3, key_fingerprint="f1"),
     )
+
+
+def test_an_erasure_by_staff_says_on_what_ground_and_for_which_case() -> None:
+    erase = c.ErasePerson(ground="order", key_fingerprint="f1", reference="case 7")
+    account.given(*REGISTERED).when(erase).then(
+        AccountWithdrawn(account_id=ME),
+        PersonErased(account_id=ME, ground="order", sealed_events=1, key_fingerprint="f1", reference="case 7"),
+    )
+
+
+def test_who_was_withdrawn_before_there_were_certificates_gets_one() -> None:
+    account.given(*AT_HOME, AccountWithdrawn(account_id=ME)).when(c.ErasePerson(ground="retention")).then(
+        erased(sealed_events=3, ground="retention")
+    )
+
+
+def test_events_that_hold_sealed_values_are_counted_also_after_they_were_forgotten() -> None:
+    changed = EmailChanged(account_id=ME, email=ANOTHER_EMAIL)
+    state = account.decider.state_after([*AT_HOME, changed, *WITHDRAWN[1:]], account.decider.initial)
+    assert state.sealed_events == 4
 
 
 def test_a_withdrawn_account_has_nothing_left() -> None:

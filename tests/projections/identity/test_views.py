@@ -97,6 +97,12 @@ STEPS: list[tuple[Any, Any, Event, Any]] = [
     (Accounts(), EDITOR, e.RoleRevoked(account_id=ME, role=e.Role.EDITOR), CHANGED),
     (Accounts(), EDITOR, WITHDRAWN, replace(CHANGED, email=None, roles=(), status="withdrawn")),
     (Accounts(), None, WITHDRAWN, None),
+    (
+        Accounts(),
+        replace(ACCOUNT, email=None, status="withdrawn"),
+        e.PersonErased(account_id=ME, ground="request", sealed_events=3),
+        replace(CHANGED, email=None, status="withdrawn"),
+    ),
     (Profiles(), ONE_PROFILE, e.ProfileCreated(account_id=ME, profile=BO), TWO_PROFILES),
     (Profiles(), TWO_PROFILES, e.ProfileCreated(account_id=ME, profile=BO), TWO_PROFILES),
     (

@@ -1,0 +1,187 @@
+"""Personal values in history, opened for who may read them, and marked where they are erased.
+
+In JSON what is opened is a string, and what is not is an object that no sealed value can be: {"erased": true} where the
+person's key was destroyed, {"unreadable": true} where a value is not what that key sealed, or nobody has the key. So a
+reader tells an erased name from one that says "[erased]", which is how said() shows it where there is only text.
+Everything else of an event stays as it is; of the bytes in dead letters nothing is opened.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from infra.personal_data import SEALED, MasterKey, PersonKey
+from infra.postgres import Pool
+from infra.telemetry import log
+
+KEYS: Final = "select person_id, wrapped from person_key where person_id = any($1)"
+ERASED: Final = {"erased": True}
+UNREADABLE: Final = {"unreadable": True}
+ACCOUNT_STREAM: Final = "identity.account-"
+MAY_BE_SEALED: Final = b'"p1.'
+IN_CHANGE: Final = b'\\"p1.'
+
+
+class Unknown(Enum):
+    """Instead of a key: the database has no row of the person."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
+class Opened(NamedTuple):
+    """An event's bytes with what is personal in them opened, and how much of it was, and was erased."""
+
+    body: bytes
+    opened: int = 0
+    erased: int = 0
+
+
+class Keys:
+    """The keys of persons, a query for as many as are asked for. What was unwrapped is kept, at most `kept` of them, by
+    the bytes that wrapped it: these are read each time, so that nobody who is erased meanwhile is opened.
+    """
+
+    def __init__(self, pool: Pool, master: MasterKey, *, kept: int) -> None:
+        self._pool = pool
+        self._master = master
+        self._kept = kept
+        self._known: OrderedDict[str, tuple[bytes, PersonKey]] = OrderedDict()
+
+    async def of(self, person_ids: Iterable[str]) -> dict[str, PersonKey | None]:
+        """Their keys; None for who is erased. Of who never had one, nothing."""
+        rows = await self._pool.fetch(KEYS, list(set(person_ids)))
+        return {row["person_id"]: self._unwrapped(row["person_id"], row["wrapped"]) for row in rows}
+
+    def _unwrapped(self, person_id: str, wrapped: bytes | None) -> PersonKey | None:
+        if wrapped is None:
+            self._known.pop(person_id, None)
+            return None
+        known = self._known.get(person_id)
+        if known is None or known[0] != wrapped:
+            known = (wrapped, self._key(person_id, wrapped))
+        self._known[person_id] = known
+        self._known.move_to_end(person_id)
+        if len(self._known) > self._kept:
+            self._known.popitem(last=False)
+        return known[1]
+
+    def _key(self, person_id: str, wrapped: bytes) -> PersonKey:
+        key = self._master.unwrap(wrapped, person_id)
+        assert key is not None, "only None unwraps to None"
+        return key
+
+
+class Personal:
+    """Opens what is personal in events, in somebody's name, and has the process's log say so."""
+
+    def __init__(self, keys: Keys, *, reader: str, purpose: str) -> None:
+        self._keys = keys
+        self._reader = reader
+        self._purpose = purpose
+
+    async def open(self, bodies: Sequence[bytes]) -> list[Opened]:
+        """Events, as they are in the log, on Kafka or in the archive, each with its personal values opened. What cannot
+        be read as an event stays as it is. Raises what a Postgres that is away does, and InvalidTag for a person's key
+        that no master key here opens.
+        """
+        found = {place: person for place, body in enumerate(bodies) if (person := person_of(body)) is not None}
+        keys = await self._keys.of(found.values()) if found else {}
+        opened = [
+            with_personal(body, keys.get(found[place], UNKNOWN)) if place in found else Opened(body)
+            for place, body in enumerate(bodies)
+        ]
+        self._tell(opened, found)
+        return opened
+
+    def _tell(self, opened: Sequence[Opened], found: Mapping[int, str]) -> None:
+        places = [place for place, each in enumerate(opened) if each.opened]
+        if places:
+            persons = sorted({found[place] for place in places})
+            log.info(
+                "personal_values_opened",
+                reader=self._reader,
+                purpose=self._purpose,
+                events=len(places),
+                values=sum(opened[place].opened for place in places),
+                persons=len(persons),
+                accounts=persons[:10],
+            )
+
+
+class _Whose(msgspec.Struct, frozen=True):
+    account_id: str | None = None
+
+
+class _Told(msgspec.Struct, frozen=True):
+    subject: str = ""
+    data: _Whose = _Whose()
+
+
+_told: Final = msgspec.json.Decoder(_Told)
+
+
+def person_of(body: bytes) -> str | None:
+    """Whose personal values an event may hold; None for an event that holds none."""
+    if MAY_BE_SEALED not in body and IN_CHANGE not in body:
+        return None
+    try:
+        told = _told.decode(body)
+    except msgspec.DecodeError:
+        return None
+    if told.data.account_id is not None:
+        return told.data.account_id
+    return told.subject.removeprefix(ACCOUNT_STREAM) if told.subject.startswith(ACCOUNT_STREAM) else None
+
+
+def with_personal(body: bytes, key: PersonKey | Unknown | None) -> Opened:
+    """An event with what is Sealed in its data and in its `change` opened by its person's key. None: the key was
+    destroyed; UNKNOWN: nobody knows of one."""
+    envelope = msgspec.json.decode(body)
+    opening = _Opening(key)
+    envelope["data"] = opening.of(envelope["data"])
+    if (change := envelope.get("change")) is not None:
+        changed = opening.of(msgspec.json.decode(change))
+        envelope["change"] = msgspec.json.encode(changed).decode()
+    return Opened(msgspec.json.encode(envelope), opening.opened, opening.erased) if opening.seen else Opened(body)
+
+
+def said(value: object) -> object:
+    """A value for a table: what is erased or unreadable in words."""
+    if value == ERASED:
+        return "[erased]"
+    return "[unreadable]" if value == UNREADABLE else value
+
+
+class _Opening:
+    def __init__(self, key: PersonKey | Unknown | None) -> None:
+        self._key = key
+        self.seen = self.opened = self.erased = 0
+
+    def of(self, value: Any) -> Any:
+        """A value of JSON; what looks sealed is opened, or marked."""
+        match value:
+            case str():
+                return self._text(value) if SEALED.fullmatch(value) else value
+            case list():
+                return [self.of(each) for each in value]
+            case dict():
+                return {name: self.of(each) for name, each in value.items()}
+            case _:
+                return value
+
+    def _text(self, sealed: str) -> object:
+        self.seen += 1
+        if self._key is None:
+            self.erased += 1
+            return ERASED
+        text = None if self._key is UNKNOWN else self._key.open(sealed)
+        if text is None:
+            return UNREADABLE
+        self.opened += 1
+        return text

@@ -1,0 +1,219 @@
+"""A person is erased: the key and the certificate in one transaction, whoever commands meanwhile, for good."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from audits.erasures import certificate_of
+from audits.personal import ERASED, Keys, Personal
+from events.envelope import decode
+from events.identity import PersonErased
+from events.registry import REGISTRY
+from infra import settings as settings_module
+from infra.access.permissions import Principal
+from infra.ids import new_id
+from infra.personal_data import SEALED, MasterKey
+from infra.postgres import Pool, Role, connect_pool
+from infra.settings import Settings
+from playhead.cli import app
+from tests.integration.identity_door import PASSWORD, Door, opened_door, problem
+
+pytestmark = pytest.mark.integration
+
+OPERATOR = Principal(subject="operator-7", roles=("operator",))
+BODIES = "select body from event_log where stream_id = $1 order by version"
+HALF = """
+    select k.wrapped is null as gone,
+           exists (select from event_log where stream_id = 'identity.account-' || k.person_id
+                                           and type = 'identity.PersonErased.v1') as certified
+    from person_key as k where k.person_id = $1
+"""
+
+
+@pytest.fixture(scope="module")
+async def door(live: Settings, postgres: Pool, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with opened_door(live, postgres, tmp_path_factory.mktemp("mail")) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def auditors(live: Settings) -> AsyncIterator[Pool]:
+    """A pool of those who audit."""
+    pool = await connect_pool(live, role=Role.AUDITS, size=2)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def email() -> str:
+    return f"bea-{new_id()[-12:]}@example.com"
+
+
+async def erase(door: Door, account_id: str, **body: str) -> Any:
+    return await door.post(f"/v1/accounts/{account_id}/erase", {"ground": "order", **body}, door.mint(OPERATOR))
+
+
+async def bodies(door: Door, account_id: str) -> list[bytes]:
+    return [row["body"] for row in await door.pool.fetch(BODIES, f"identity.account-{account_id}")]
+
+
+def sealed(events: list[bytes]) -> list[bytes]:
+    """The data of those that hold sealed values."""
+    data = [bytes(decode(body).data) for body in events]
+    return [each for each in data if SEALED.search(each.decode())]
+
+
+async def test_staff_erase_a_person_and_the_log_certifies_it(
+    door: Door, auditors: Pool, live: Settings, email: str
+) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    wrapped = await door.pool.fetchval("select wrapped from person_key where person_id = $1", account_id)
+    key = MasterKey.load(live).unwrap(wrapped, account_id)
+    assert key is not None
+    done = await erase(door, account_id, reference="case 7")
+    assert done.json()["events"] == ["SignedOut", "DeviceRemoved", "AccountWithdrawn", "PersonErased"]
+    certificate = await certificate_of(auditors, account_id)
+    assert certificate is not None and certificate.holds
+    assert (certificate.principal, certificate.ground, certificate.reference) == ("operator-7", "order", "case 7")
+    assert certificate.key_fingerprint == key.fingerprint
+    assert certificate.sealed_events == len(sealed(await bodies(door, account_id))) == 2
+    head = await door.pool.fetchrow(
+        "select l.digest, l.hash, p.hash as before from event_log as l join event_log as p"
+        " on p.partition = l.partition and p.position = l.position - 1 where l.event_id = $1::text::uuid",
+        certificate.event_id,
+    )
+    assert head is not None and (head["digest"].hex(), head["hash"].hex()) == (certificate.digest, certificate.hash)
+    assert problem(await door.sign_in(email)) == (401, "credentials-wrong")
+
+
+async def test_erasing_twice_is_ignored(door: Door, email: str) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    assert (await erase(door, account_id)).json()["events"]
+    before = await bodies(door, account_id)
+    again = await erase(door, account_id, ground="retention")
+    assert (again.status_code, again.json()["events"]) == (200, [])
+    assert await bodies(door, account_id) == before
+
+
+async def test_nobody_is_erased_who_is_not_there(door: Door) -> None:
+    assert problem(await erase(door, new_id())) == (404, "account-unknown")
+
+
+async def test_a_person_who_asked_is_told_by_a_last_letter(door: Door, email: str) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    assert (await erase(door, account_id, ground="request")).status_code == 200
+    assert await door.mail(email, "Your account is closed")
+
+
+async def test_who_leaves_is_certified_as_having_asked(door: Door, auditors: Pool, email: str) -> None:
+    mine = await door.registered(email)
+    path = f"/v1/accounts/{mine['account_id']}/withdraw"
+    assert (await door.post(path, {"password": PASSWORD}, mine["access_token"])).status_code == 200
+    certificate = await certificate_of(auditors, mine["account_id"])
+    assert certificate is not None and certificate.holds
+    assert (certificate.ground, certificate.principal) == ("request", mine["account_id"])
+    assert certificate.client_address is None
+
+
+async def test_a_key_that_cannot_be_opened_is_destroyed_as_well(door: Door, auditors: Pool, email: str) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    _, lost = MasterKey.alone(b"lost").new_person(account_id)
+    await door.pool.execute("update person_key set wrapped = $2 where person_id = $1", account_id, lost)
+    assert (await erase(door, account_id, ground="request")).status_code == 200
+    certificate = await certificate_of(auditors, account_id)
+    assert certificate is not None and (certificate.holds, certificate.key_fingerprint) == (True, None)
+
+
+async def test_a_key_that_a_restore_brought_back_is_told_and_destroyed_again(
+    door: Door, auditors: Pool, email: str
+) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    restored = await door.pool.fetchval("select wrapped from person_key where person_id = $1", account_id)
+    await erase(door, account_id)
+    await door.pool.execute("update person_key set wrapped = $2 where person_id = $1", account_id, restored)
+    certificate = await certificate_of(auditors, account_id)
+    assert certificate is not None and not certificate.holds
+    assert (await erase(door, account_id)).json()["events"] == []
+    certificate = await certificate_of(auditors, account_id)
+    assert certificate is not None and certificate.holds
+
+
+async def test_an_erasure_among_commands_in_flight_is_whole_and_the_last_that_happens(door: Door, email: str) -> None:
+    mine = await door.registered(email)
+    account_id, token = mine["account_id"], mine["access_token"]
+    path, over = f"/v1/accounts/{account_id}", asyncio.Event()
+    seen: set[tuple[bool, bool]] = set()
+
+    async def look() -> None:
+        while not over.is_set():
+            row = await door.pool.fetchrow(HALF, account_id)
+            assert row is not None
+            seen.add((row["gone"], row["certified"]))
+
+    async def rename(lane: int) -> set[int]:
+        statuses: set[int] = set()
+        while not (over.is_set() and 410 in statuses):
+            body = {"name": f"Den {lane} {new_id()}"}
+            reply = await door.post(f"{path}/devices/{mine['device_id']}/rename", body, token)
+            statuses.add(reply.status_code)
+            if lane == 0 and 200 in statuses and not erasing:
+                erasing.append(asyncio.ensure_future(erase(door, account_id)))
+            if erasing and erasing[0].done():
+                over.set()
+        return statuses
+
+    erasing: list[asyncio.Future[Any]] = []
+    watching = asyncio.ensure_future(look())
+    statuses = {status for lane in await asyncio.gather(*(rename(lane) for lane in range(4))) for status in lane}
+    await watching
+    assert (await erasing[0]).json()["events"][-1] == "PersonErased"
+    assert statuses == {200, 410}
+    assert seen <= {(False, False), (True, True)}
+    events = [REGISTRY.decode(body).data for body in await bodies(door, account_id)]
+    assert [type(event) for event in events].count(PersonErased) == 1
+    assert isinstance(events[-1], PersonErased)
+    assert events[-1].sealed_events == len(sealed(await bodies(door, account_id)))
+
+
+async def test_history_shows_what_was_personal_until_the_erasure_and_marks_it_since(
+    door: Door, auditors: Pool, live: Settings, email: str
+) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    personal = Personal(Keys(auditors, MasterKey.load(live), kept=10), reader="auditor-1", purpose="a test")
+    history = await bodies(door, account_id)
+    shown = [msgspec.json.decode(each.body)["data"] for each in await personal.open(history)]
+    assert (shown[0]["email"], shown[1]["device"]["name"]) == (email, "Den")
+    await erase(door, account_id)
+    assert (await bodies(door, account_id))[: len(history)] == history  # not a byte of it has changed
+    marked = [msgspec.json.decode(each.body)["data"] for each in await personal.open(history)]
+    assert (marked[0]["email"], marked[1]["device"]["name"]) == (ERASED, ERASED)
+    assert {**marked[0], "email": email} == shown[0]
+
+
+async def test_the_command_line_erases_and_shows_the_certificate(
+    door: Door, live: Settings, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    monkeypatch.setenv("PLAYHEAD_STATE_DIR", str(live.state_dir))
+    monkeypatch.setenv("PLAYHEAD_POSTGRES_DSN", live.postgres_dsn)
+    settings_module.settings.cache_clear()
+
+    async def run(*arguments: str) -> tuple[int, str]:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["audit", *arguments])
+        return result.exit_code, result.output
+
+    assert (await run("certificate", account_id))[0] == 1
+    refused = await run("erase", account_id, "--ground", "order", "--reference", "a <b>", "--yes")
+    assert refused[0] == 1
+    status, said = await run("erase", account_id, "--ground", "retention", "--reference", "R 12", "--yes")
+    assert (status, "is erased" in said) == (0, True), said
+    assert "was erased before" in (await run("erase", account_id, "--ground", "order", "--yes"))[1]
+    status, said = await run("certificate", account_id)
+    assert status == 0 and "retention, case R 12" in said and "command-line" in said and "the key is gone" in said
+    told = msgspec.json.decode((await run("certificate", "--json", account_id))[1])
+    assert (told["account_id"], told["holds"], len(told["hash"])) == (account_id, True, 64)
+    settings_module.settings.cache_clear()

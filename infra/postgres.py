@@ -78,9 +78,10 @@ async def _leave_as_it_is(_: object) -> None:
     pass
 
 
-async def migrate(settings: Settings) -> None:
-    """Bring the database to the newest revision. Two that run at once take turns (an advisory lock in env.py)."""
+async def migrate(settings: Settings, *, revision: str = "head") -> None:
+    """Bring the database to the newest revision, or to another one. Raises alembic's CommandError for one that this
+    release does not know. Two that run at once take turns (an advisory lock in env.py)."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connect"] = partial(connect, settings)
-    await asyncio.to_thread(command.upgrade, config, "head")
+    await asyncio.to_thread(command.upgrade, config, revision)

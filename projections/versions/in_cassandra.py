@@ -129,6 +129,13 @@ class CassandraHome:
             yield pairs
         yield _alone(waiting)
 
+    async def rows(self, group: Group, version: int) -> AsyncIterator[Sequence[Pair]]:
+        """Every row of one version, beside itself."""
+        state: bytes | None = b""
+        while state is not None:
+            rows, state = await self._page(table_in_cassandra(group.name, version), state)
+            yield [Pair(_key_of(group, row), encoded, encoded) for row in rows if (encoded := _encode(row))]
+
     async def pairs(self, group: Group, live: int, other: int, keys: Sequence[Key]) -> Sequence[Pair]:
         """See Home. At most REQUESTS_MAX are asked for at a time."""
         found: list[Pair] = []

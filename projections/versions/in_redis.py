@@ -98,6 +98,11 @@ class RedisHome:
                 pairs = await self._of_profiles(group.name, live, other, profiles)
                 yield [pair for pair in pairs if (pair.live is None) == (version == other)]
 
+    async def rows(self, group: Group, version: int) -> AsyncIterator[Sequence[Pair]]:
+        """Every row of one version, beside itself. A hash that Redis names twice as it grows comes twice."""
+        async for profiles in self._profiles(name_in_redis(group.name, version)):
+            yield await self._of_profiles(group.name, version, version, profiles)
+
     async def _profiles(self, name: str) -> AsyncIterator[list[str]]:
         async for keys in self._keys(f"{name}:*"):
             yield [key[len(name) + 2 : -1] for key in keys]

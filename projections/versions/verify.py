@@ -101,7 +101,7 @@ async def _compare(reading: Connection, view: AnyView, build: Build, settings: S
     listed = ", ".join(f'"{column}"' for column in columns)
     now = utc_now()
     live, other = (kept_of(view, table, now) for table in (view.name, build.version.tables[view.name]))
-    counts = [await _digest(reading, table, listed) for table in (live, other)]
+    counts = [await digest_of(reading, table, listed) for table in (live, other)]
     (live_rows, live_digest), (rows, digest) = counts
     samples: list[Difference] = []
     if counts[0] != counts[1]:
@@ -126,7 +126,8 @@ def kept_of(view: AnyView, table: str, now: datetime) -> str:
     return f"(select * from {table} where {view.passing} >= '{since.isoformat()}') as kept"
 
 
-async def _digest(reading: Connection, table: str, listed: str) -> tuple[int, str]:
+async def digest_of(reading: Connection, table: str, listed: str) -> tuple[int, str]:
+    """How many rows there are, and what the listed columns of all of them come to, whatever their order."""
     row = await reading.fetchrow(
         f"select count(*) as rows, coalesce(sum(hashtextextended(row({listed})::text, 0)::numeric), 0)::text as digest "
         f"from {table}"

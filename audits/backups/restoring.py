@@ -1,0 +1,151 @@
+"""Restores a backup into empty servers: the tables, in one transaction that ends only if the log is whole and the
+master keys open every person's key; then Kafka, record by record, as it was. Projections make the views again.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+
+from audits.backups import emptiness, manifest, rows
+from audits.backups.erasing import erase, erased_since
+from audits.backups.filling import Filling
+from audits.backups.making import SEALED_TEXT
+from audits.backups.manifest import ARCHIVE, Backup, BackupRefused
+from audits.backups.showing import Show, Step, nobody
+from audits.backups.topics import looking
+from infra import migrate, postgres
+from infra.archive.errors import ArchiveDamaged
+from infra.archive.store import Archive
+from infra.clock import utc_now
+from infra.personal_data import IndexKeyLost, MasterKey
+from infra.postgres import Connection, connect
+from infra.settings import Settings
+
+INDEX: Final = "personal_data.index"
+KEYS: Final = "select person_id, wrapped from person_key where wrapped is not null"
+RELAY: Final = "update relay_lease set position = $2 where partition = $1"
+
+
+class Restored(NamedTuple):
+    """What came of a restore. `erased`: accounts that were erased after the backup; None: nobody could be asked."""
+
+    backup: Backup
+    records: int
+    events: int
+    erased: list[str] | None
+
+
+async def restore(
+    settings: Settings, directory: Path, *, archive_url: str | None = None, show: Show = nobody
+) -> Restored:
+    """Restore a backup. `archive_url`: where its archive is now, if that is not where it was. Raises BackupRefused,
+    KafkaError, ArchiveDamaged, PostgresError, DriverException, OSError.
+    """
+    backup = await asyncio.to_thread(manifest.read, directory)
+    show(Step("checking the backup"))
+    await asyncio.to_thread(manifest.check, directory, backup)
+    master = await asyncio.to_thread(_master, settings, backup)
+    source = source_of(settings, directory, backup, archive_url)
+    await _check_archives(settings, backup, source)
+    show(Step("checking that the servers are empty"))
+    await emptiness.check(settings, backup)
+    erased = await _erased_since(settings, backup, archive_url)
+    await _restore_tables(settings, directory, backup, master, erased or [], show)
+    await migrate.migrate(settings, lambda _: None)
+    await _place_relay(settings, backup)
+    async with looking(settings) as topics:
+        await topics.check_empty(backup.topics)
+    records = await Filling(settings, source, backup.roots, show).run(backup.archive)
+    return Restored(backup, records, sum(head.position for head in backup.heads), erased)
+
+
+def _master(settings: Settings, backup: Backup) -> MasterKey:
+    """The master keys. Raises BackupRefused unless they are those of the backup."""
+    wrong = (
+        f"the keys in {settings.master_keys_path} are not those of this backup, which holds none: bring back the "
+        f"directories of keys that you keep apart (there were {', '.join(backup.keys)})"
+    )
+    if INDEX in backup.keys and not (settings.master_keys_path / INDEX).exists():
+        raise BackupRefused(wrong)
+    try:
+        master = MasterKey.load(settings)
+        if master.open(backup.sealed) != SEALED_TEXT:
+            raise BackupRefused(wrong)
+    except (InvalidTag, IndexKeyLost) as error:
+        raise BackupRefused(wrong) from error
+    return master
+
+
+def source_of(settings: Settings, directory: Path, backup: Backup, archive_url: str | None) -> Archive:
+    """The archive that a backup is restored from: the one that is named, the one in it, or the one that it names."""
+    within = (directory / ARCHIVE).absolute().as_uri()
+    url = archive_url or (within if backup.with_archive else backup.archive_url)
+    return Archive.open(settings.model_copy(update={"archive_url": url}))
+
+
+async def _check_archives(settings: Settings, backup: Backup, source: Archive) -> None:
+    """Raises BackupRefused where the source lacks something, or where the archive that this installation is to write
+    has what comes after the backup: it would be taken for what happens from now on.
+    """
+    own = Archive.open(settings)
+    for part in backup.archive:
+        name, place = f"{part.topic}/{part.partition}", (part.topic, part.partition)
+        if (end := await asyncio.to_thread(source.end, *place)) < part.end:
+            raise BackupRefused(
+                f"the archive at {source.settings.archive_location} has {name} up to {end} and the backup up to "
+                f"{part.end}: name the place that has it with --archive"
+            )
+        if (end := await asyncio.to_thread(own.end, *place)) not in (0, part.end):
+            raise BackupRefused(
+                f"the archive at {settings.archive_location} has {name} up to {end} and the backup up to {part.end}: "
+                "keep it as it is, set PLAYHEAD_ARCHIVE_URL to a new place, and name the old one with --archive"
+            )
+
+
+async def _erased_since(settings: Settings, backup: Backup, archive_url: str | None) -> list[str] | None:
+    """The accounts that were erased after the backup, as the archive says that was written on."""
+    url = archive_url or backup.archive_url
+    archive = Archive.open(settings.model_copy(update={"archive_url": url}))
+    try:
+        if not await asyncio.to_thread(archive.partitions):
+            return None if any(part.end for part in backup.archive) else []
+        return await erased_since(archive, backup.archive)
+    except (OSError, ArchiveDamaged):
+        return None
+
+
+async def _restore_tables(
+    settings: Settings, directory: Path, backup: Backup, master: MasterKey, erased: list[str], show: Show
+) -> None:
+    await postgres.migrate(settings, revision=backup.revision)
+    connection = await connect(settings)
+    try:
+        async with connection.transaction():
+            for number, dumped in enumerate(backup.tables):
+                show(Step(f"filling {dumped.table}", number, len(backup.tables)))
+                await rows.load(connection, directory, dumped)
+            show(Step("computing the log's chain"))
+            await rows.check_log(connection, backup.heads)
+            await _check_keys(connection, master)
+            await erase(connection, erased, utc_now())
+    finally:
+        await connection.close()
+
+
+async def _check_keys(connection: Connection, master: MasterKey) -> None:
+    async for row in connection.cursor(KEYS):
+        try:
+            master.unwrap(row["wrapped"], row["person_id"])
+        except InvalidTag as error:
+            raise BackupRefused(f"the master keys do not open the key of account {row['person_id']}") from error
+
+
+async def _place_relay(settings: Settings, backup: Backup) -> None:
+    """Have the relay go on where it was; what Kafka's tails hold of what follows, it does not produce again."""
+    connection = await connect(settings)
+    try:
+        await connection.executemany(RELAY, list(backup.relayed.items()))
+    finally:
+        await connection.close()

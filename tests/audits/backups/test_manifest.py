@@ -7,8 +7,8 @@ import pytest
 
 from audits.backups import manifest
 from audits.backups.checking import compared
-from audits.backups.manifest import Applied, Backup, BackupRefused, Dumped, Noted
-from audits.backups.rows import TABLES
+from audits.backups.manifest import TABLES, Applied, Backup, BackupRefused, Dumped, Noted
+
 
 AT = datetime(2026, 11, 21, 21, 4, tzinfo=UTC)
 ROWS = "postgres/event_log.copy"

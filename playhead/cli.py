@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from infra.settings import SettingsRefused, settings
-from playhead import archive, audit, backups, dead_letters, keys, local, staff, views
+from playhead import archive, audit, backups, dead_letters, keys, local, replay, staff, views
 from playhead.console import fail, out, say
 
 E = TypeVar("E", bound=StrEnum)
@@ -173,6 +173,7 @@ app.add_typer(views.app, name="views")
 app.command()(backups.backup)
 app.command()(backups.restore)
 app.add_typer(audit.app, name="audit")
+app.command()(replay.replay)
 
 
 @app.command()

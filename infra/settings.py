@@ -447,6 +447,13 @@ class Settings(ServerAccess):
     archive_poll_s: float = Field(default=0.5, gt=0, description="how long Kafka is waited for when it has nothing new")
     archive_retry_max_s: float = Field(default=5.0, gt=0, description="longest pause while the store or Kafka is away")
     archive_partitions_interval_s: float = Field(default=30.0, gt=0, description="how often new ones are looked for")
+    archive_compact_interval_s: float = Field(default=300.0, gt=0, description="how often small files are looked for")
+    archive_compact_min_files: int = Field(default=48, ge=2, description="of a day that goes on; of a past day, two")
+    archive_compact_max_records: int = Field(default=200_000, ge=1, description="of a compacted file")
+    archive_compact_max_bytes: int = Field(default=32 * MIB, ge=KIB, description="the same, before compression")
+    archive_superseded_kept_s: float = Field(
+        default=24 * 3600.0, ge=60, description="how long files stay that a larger one took the place of, for who reads"
+    )
     archive_entries_kept: int = Field(default=20_000, ge=1, description="of the manifest, in memory")
 
     # Continue watching (source: domain rules R4, R5)

@@ -145,7 +145,6 @@ class S3Files(_Files):
                 "connect_timeout": settings.archive_timeout_s,
                 "read_timeout": settings.archive_timeout_s,
                 "retries": {"max_attempts": 1},  # s3fs tries again by itself
-            ,
             },
             use_listings_cache=False,
             skip_instance_cache=True,

@@ -18,14 +18,18 @@ COMPACTED: Final = 1
 LEVELS: Final = (ARCHIVED, COMPACTED)
 OFFSET_DIGITS: Final = 20
 DIGEST_CHARS: Final = 16
+OWN_CHARS: Final = 12
 
 
 def data_path(topic: str, partition: int, day: date, span: tuple[int, int], digest: str) -> str:
-    """Of a data file. `span`: its first and last offset; `digest`: SHA-256 of its bytes, in hex: equal names are equal
-    files.
+    """Of a data file. `span`: its first and last offset; `digest`: SHA-256 of its bytes, in hex. What the archiver
+    writes has equal names for equal files, so that what is left of one that was killed is used. What is compacted has a
+    name of its own each time (`<digest>-<id>`), so that nothing swept is ever used.
     """
     first, last = span
-    name = f"{first:0{OFFSET_DIGITS}d}-{last:0{OFFSET_DIGITS}d}-{digest[:DIGEST_CHARS]}.parquet"
+    whole, _, own = digest.partition("-")
+    unique = whole[:DIGEST_CHARS] + own[-OWN_CHARS:]
+    name = f"{first:0{OFFSET_DIGITS}d}-{last:0{OFFSET_DIGITS}d}-{unique}.parquet"
     return f"{DATA}/{topic}/day={day.isoformat()}/partition={partition:02d}/{name}"
 
 

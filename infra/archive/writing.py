@@ -16,6 +16,8 @@ from infra.archive.layout import ARCHIVED, data_path
 from infra.archive.manifest import ArchivedFile
 from infra.archive.records import Record
 from infra.archive.store import Archive
+from infra.clock import monotonic_s
+from infra.ids import new_id
 from infra.settings import Settings
 
 DICTIONARY: Final = (
@@ -47,17 +49,31 @@ def write_file(archive: Archive, records: Sequence[Record], *, follows: int | No
     return write_table(archive, raw, table, follows=raw.offsets[0] if follows is None else follows)
 
 
-def write_table(archive: Archive, raw: Raw, table: pa.Table, *, follows: int, level: int = ARCHIVED) -> ArchivedFile:
-    """The same of columns: `table` is of `raw`. At level COMPACTED it takes the place of the files that it covers."""
+def write_table(archive: Archive, raw: Raw, table: pa.Table, *, follows: int) -> ArchivedFile:
+    """The same of columns: `table` is of `raw`."""
     content = encoded(table, archive.settings)
-    file = described(raw, table, content, follows=follows, level=level)
-    archive.files_of_store.create(file.path, content)  # one that is there has the same digest: it is the same
-    if not archive.entries.create(file):
-        raise PlaceTaken(file.entry)
+    file = described(
+        (raw.topic, raw.partition),
+        table,
+        content,
+        follows=follows,
+        level=ARCHIVED,
+        root=raw.root(),
+    )
+    put(archive, file, content)
     # The place of a writer that slept past a compaction's grace period may be free again, and not in the chain.
-    if level == ARCHIVED and file not in archive.files(file.topic, file.partition):
+    if file not in archive.files(file.topic, file.partition):
         raise PlaceTaken(file.entry)
     return file
+
+
+def put(archive: Archive, file: ArchivedFile, content: bytes) -> None:
+    """Make a file part of the archive: its data, then its entry. Raises PlaceTaken, ArchiveAway, OSError."""
+    begun_s = monotonic_s()
+    archive.files_of_store.create(file.path, content)  # one that is there has the same digest: it is the same
+    is_late = monotonic_s() - begun_s > archive.settings.archive_superseded_kept_s / 2  # then it may have been swept
+    if is_late or not archive.entries.create(file):
+        raise PlaceTaken(file.entry)
 
 
 def encoded(table: pa.Table, settings: Settings) -> bytes:
@@ -80,15 +96,17 @@ def encoded(table: pa.Table, settings: Settings) -> bytes:
     return content
 
 
-def described(raw: Raw, table: pa.Table, content: bytes, *, follows: int, level: int) -> ArchivedFile:
-    """A file's entry."""
-    times = table.column("history_time").cast(pa.int64())
-    first, last, digest = raw.offsets[0], raw.offsets[-1], sha256(content).hexdigest()
+def described(
+    place: tuple[str, int], table: pa.Table, content: bytes, *, follows: int, level: int, root: bytes
+) -> ArchivedFile:
+    """A file's entry. `place`: its topic and partition."""
+    offsets, times = (table.column(name).cast(pa.int64()) for name in ("offset", "history_time"))
+    first, last, digest = offsets[0].as_py(), offsets[-1].as_py(), sha256(content).hexdigest()
     day = day_of(times[0].as_py())
-    places = pc.min_max(table.column("position"))
+    positions = pc.min_max(table.column("position"))
     return ArchivedFile(
-        topic=raw.topic,
-        partition=raw.partition,
+        topic=place[0],
+        partition=place[1],
         level=level,
         day=day,
         follows=follows,
@@ -96,14 +114,14 @@ def described(raw: Raw, table: pa.Table, content: bytes, *, follows: int, level:
         last=last,
         rows=table.num_rows,
         bytes=len(content),
-        path=data_path(raw.topic, raw.partition, day, (first, last), digest),
+        path=data_path(*place, day, (first, last), digest if level == ARCHIVED else f"{digest}-{new_id()}"),
         sha256=digest,
-        root=raw.root().hex(),
+        root=root.hex(),
         first_time=times[0].as_py(),
         last_time=times[-1].as_py(),
-        first_position=places["min"].as_py(),
-        last_position=places["max"].as_py(),
-        uncompressed_bytes=sum(len(each) for column in (raw.keys, raw.values) for each in column if each),
+        first_position=positions["min"].as_py(),
+        last_position=positions["max"].as_py(),
+        uncompressed_bytes=sum(pc.sum(pc.binary_length(table.column(name))).as_py() or 0 for name in ("key", "value")),
     )
 
 

@@ -45,6 +45,7 @@ class Settings(ServerAccess):
     host: str = "127.0.0.1"
     commands_port: int = 8000
     query_port: int = 8001
+    audits_port: int = 8002
     probe_port: int = Field(default=0, description="/health, /ready, /metrics of relay and projections; 0: off")
 
     # Logs
@@ -381,6 +382,10 @@ class Settings(ServerAccess):
     verify_jobs: int = Field(default=2, ge=1, le=64, description="processes that verify at a time")
     verify_note_interval_s: float = Field(default=2.0, gt=0, description="how often it is kept how far a run is")
     verify_timeout_s: float = Field(default=600.0, gt=0, description="for one answer of a store")
+
+    # Audits over HTTP: docs/audits.md
+    audits_max_concurrency: int = Field(default=4, ge=1, description="questions answered by one process at a time")
+    audits_turn_wait_s: float = Field(default=5.0, gt=0, description="for one's turn; then 503")
 
     # SQL over the archive: docs/audits.md
     audit_query_memory_mb: int = Field(default=512, ge=32, description="of one query; nothing is put on disk")

@@ -1,8 +1,8 @@
 """What `playhead views` does, and how it shows it: a bar where there is a terminal, plain lines elsewhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -17,9 +17,10 @@ from playhead.console import out, say
 from projections.app import cassandra_views, postgres_views, redis_views
 from projections.errors import ProjectionError
 from projections.versions import anywhere, registry
+from projections.versions import looking as showing_rows
 from projections.versions.build import Build
 from projections.versions.groups import PROJECTION, Group, grouped
-from projections.versions.registry import State, Version, VersionRefused
+from projections.versions.registry import State, Stop, Version, VersionRefused
 from projections.versions.telling import Progress
 from projections.versions.verify import Compared, report
 from projections.views import AggregateView
@@ -72,17 +73,19 @@ async def rows(settings: Settings, view: str | None) -> list[tuple[str, ...]]:
 def _row(version: Version) -> tuple[str, ...]:
     eta = "" if version.eta_s is None else f"{version.eta_s:.0f} s"
     verified = "" if not version.verified else ("equal" if version.verified["equal"] else "differs")
-    says = version.last_error or version.waits or ("paused" if version.paused else "")
+    as_of = f"as of {version.cut.asked}" if version.cut else ""
+    says = version.last_error or version.waits or ("paused" if version.paused else as_of)
     records = f"{version.records_done}/{version.records_total}" if version.records_total else ""
     aside = str(version.records_set_aside or "")
     which = (version.view, version.store, str(version.version), version.state, version.keeper)
     return (*which, records, aside, eta, verified, says)
 
 
-async def rebuild(settings: Settings, view: str, max_events_per_s: int | None) -> None:
-    """Build a version until it is ready."""
+async def rebuild(settings: Settings, view: str, max_events_per_s: int | None, as_of: str | None = None) -> None:
+    """Build a version until it is ready; as of a time or of positions, one that is to be looked at."""
     group = group_of(settings, view)
-    version = await anywhere.begin(settings, group, max_events_per_s)
+    cut = None if as_of is None else await stop_of(settings, group, as_of)
+    version = await anywhere.begin(settings, group, max_events_per_s, cut)
     with showing() as show:
         async with Build(group, version, settings, show) as build:
             try:
@@ -90,7 +93,55 @@ async def rebuild(settings: Settings, view: str, max_events_per_s: int | None) -
             except ProjectionError as error:
                 await _note_error(settings, version, error)
                 raise
+    if cut is not None:
+        say(f"{view}: version {version.version} is as of {cut.asked}; next: playhead views show {view} --key ...")
+        return
     say(f"{view}: version {version.version} is ready; next: playhead views verify {view}, playhead views swap {view}")
+
+
+async def stop_of(settings: Settings, group: Group, as_of: str) -> Stop:
+    """Where a version of a group ends as of a time (ISO 8601, with its offset from UTC) or of positions
+    (topic:partition:position, separated by commas). Raises VersionRefused."""
+    from audits.as_of.asking import CutRefused, cut_of  # noqa: PLC0415 - pyarrow comes with it
+    from audits.as_of.cutting import ends_of  # noqa: PLC0415
+    from audits.sources import SourceAway, opened  # noqa: PLC0415
+    from infra.archive.errors import ArchiveDamaged  # noqa: PLC0415
+
+    try:
+        cut = cut_of(as_of)
+        async with opened(settings) as sources:
+            ends = await ends_of(sources, group.topics, at=cut.known_at, positions=cut.positions)
+    except (CutRefused, SourceAway, ArchiveDamaged) as error:
+        raise VersionRefused(str(error)) from error
+    return Stop(as_of, {f"{each.topic}:{each.partition}": end for each, end in ends.items()})
+
+
+async def show(
+    settings: Settings, view: str, number: int | None, key: Sequence[str], most: int
+) -> list[dict[str, Any]]:
+    """Rows of a version, by its key."""
+    from audits.as_of.keys import KeyRefused, parsed  # noqa: PLC0415
+
+    group, versions = group_of_any(settings, view), await _versions(settings, group_of_any(settings, view).name)
+    shown = [one for one in versions if one.version == number or (number is None and one.cut is not None)]
+    shown = [one for one in shown if one.state is not State.RETIRED]
+    if not shown:
+        named = f"no version {number}" if number else "no inspection: playhead views rebuild VIEW --as-of makes one"
+        raise VersionRefused(f"{view} has {named}")
+    one = next(each for each in group.views if each.name == view)
+    try:
+        wanted = parsed(one, key) if key else {}
+    except KeyRefused as error:
+        raise VersionRefused(str(error)) from error
+    return await showing_rows.rows_of(settings, group, shown[-1], one, wanted, most)
+
+
+def group_of_any(settings: Settings, view: str) -> Group:
+    """The group that a view is in, as itself or added up of another. Raises VersionRefused."""
+    for group in groups_of(settings).values():
+        if view in group.folds:
+            return group
+    return group_of(settings, view)
 
 
 async def _note_error(settings: Settings, version: Version, error: Exception) -> None:
@@ -105,7 +156,8 @@ async def set_paused(settings: Settings, view: str, *, paused: bool) -> None:
     """Pause or resume what is being built of a view."""
     pool = await connect_pool(settings, role=Role.PROJECTIONS, size=1)
     try:
-        building = [one for one in await registry.read(pool, view) if one.state not in (State.LIVE, State.RETIRED)]
+        over = (State.LIVE, State.RETIRED, State.INSPECTION)
+        building = [one for one in await registry.read(pool, view) if one.state not in over]
         if not building:
             raise VersionRefused(f"nothing is being built of {view}")
         await registry.note(pool, building[-1], paused=paused)
@@ -203,11 +255,16 @@ async def _versions(settings: Settings, view: str) -> list[Version]:
 
 
 async def _chosen(settings: Settings, view: str, number: int | None) -> Version:
-    """The version of this number, or the newest that is neither live nor gone. Raises VersionRefused."""
+    """The version of this number, or the newest that is neither live nor gone, nor as of a cut. Raises
+    VersionRefused."""
     found = [
         version
         for version in await _versions(settings, view)
-        if (version.version == number if number else version.state not in (State.LIVE, State.RETIRED))
+        if (
+            version.version == number
+            if number
+            else version.state not in (State.LIVE, State.RETIRED) and version.cut is None
+        )
     ]
     if not found:
         raise VersionRefused(f"{view} has no {f'version {number}' if number else 'version beside the live one'}")

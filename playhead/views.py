@@ -5,10 +5,13 @@ playhead views verify playback_sessions      row by row beside the live one, at 
 playhead views swap playback_sessions        live in one step; nobody who reads or writes notices
 playhead views rollback playback_sessions    and back
 playhead views retire playback_sessions      drop what is not live any more
+playhead views rebuild playback_sessions --as-of 2026-11-21T21:04:00+09:00    as it was then, to be looked at
+playhead views show playback_sessions --key session=...                       its rows
 playhead views ddl profile_screen_time_by_hour    the migration of a view that is added
 """
 
 import gc
+import json
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -57,6 +60,13 @@ def rebuild(
     max_events_per_s: Annotated[
         int | None, typer.Option(min=1, help="a throttle; it can be changed by rebuilding again")
     ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="stop where Playhead was at a time (ISO 8601), or at positions (topic:partition:position,...): a "
+            "version to look at with `playhead views show`, never to be live"
+        ),
+    ] = None,
 ) -> None:
     """Build a new version from Kafka's beginning until it is ready, beside the live one, which stays as it is.
 
@@ -71,7 +81,7 @@ def rebuild(
     failed = []
     for name in rebuildable(settings()) if view is None else [view]:
         try:
-            _run(rebuild_one(settings(), name, max_events_per_s))
+            _run(rebuild_one(settings(), name, max_events_per_s, as_of))
         except typer.Exit as refused:
             if refused.exit_code != 1:
                 raise
@@ -145,6 +155,20 @@ def retire(view: View, version: Number = None) -> None:
     from playhead.view_versions import retire as drop  # noqa: PLC0415
 
     _run(drop(settings(), view, version))
+
+
+@app.command()
+def show(
+    view: View,
+    version: Annotated[int | None, typer.Option("--version", help="default: the newest that is as of a cut")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="name=value of the view's key; repeatable")] = None,
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="rows at most")] = 100,
+) -> None:
+    """Print rows of a version as JSON Lines, as they are in its store."""
+    from playhead.view_versions import show as rows_of  # noqa: PLC0415
+
+    for row in _run(rows_of(settings(), view, version, key or (), most)):
+        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
 
 
 @app.command()

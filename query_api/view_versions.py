@@ -62,7 +62,7 @@ class ViewVersion(BaseModel):
     store: Literal["postgres", "redis", "cassandra"]
     view: str
     version: int
-    state: Literal["building", "catching_up", "ready", "live"]
+    state: Literal["building", "catching_up", "ready", "live", "inspecting", "inspection"]
     keeper: Literal["projection", "rebuild"]
     folds: dict[str, int]
     created_at: datetime
@@ -109,7 +109,7 @@ def _version(row: asyncpg.Record) -> ViewVersion:
 
 def eta_s(row: asyncpg.Record) -> float | None:
     """Seconds until it is built, at its present pace."""
-    if row["state"] not in ("building", "catching_up") or not row["records_per_s"]:
+    if row["state"] not in ("building", "catching_up", "inspecting") or not row["records_per_s"]:
         return None
     left, pace = max(row["records_total"] - row["records_done"], 0), float(row["records_per_s"])
     remaining_s: float = round(left / pace, 1)

@@ -17,6 +17,8 @@ from events.envelope import Event
 from events.operations import ViewAction, ViewChangeCompleted, ViewChangeFailed, ViewChangeRequested
 
 BUILT: Final = ("building", "catching_up")
+INSPECTED: Final = ("inspecting", "inspection")
+"""As of a cut: never what a rebuild comes to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ def _found(asked: ViewChangeRequested, versions: tuple[KnownVersion, ...]) -> tu
     """The request with the version that it is about, and whether that is so already."""
     match asked.action:
         case ViewAction.REBUILD:
-            finished = [each.version for each in versions if each.state not in BUILT]
+            finished = [each.version for each in versions if each.state not in (*BUILT, *INSPECTED)]
             return replace(asked, after_version=max(finished, default=0)), False
         case ViewAction.PAUSE | ViewAction.RESUME:
             version = _built(asked.view, versions)

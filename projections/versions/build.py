@@ -43,7 +43,7 @@ class Build:
         self._entry = Entry(group, version, settings, show)
         self._place = Place(group, self._entry, settings)
         self._pace = Pace(group, self._entry, self._place, settings)
-        self._engines = [Engine[Any](self._place.store, group.views, self._entry.letters) for _ in range(LANES)]
+        self._engines = [self._engine() for _ in range(LANES)]
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -84,19 +84,30 @@ class Build:
         return await self._place.limits()
 
     async def run(self) -> None:
-        """Until it is ready: as near to the live one as settings.rebuild_ready_records."""
+        """Until it is ready: as near to the live one as settings.rebuild_ready_records; or exactly at its cut."""
         while True:
             async for behind in self.steps():
-                if behind <= self._settings.rebuild_ready_records and not self._may_not_add_up:
+                if self._is_near(behind):
                     break
             await self._entry.look()
             if self.version.state is State.BUILDING:
                 await self._add_up()
             elif self.version.state is State.CATCHING_UP:
                 await self._entry.advance(State.READY)
+            elif self.version.state is State.INSPECTING:
+                await self._entry.advance(State.INSPECTION)
             else:
                 break
         await self._tell(0)
+
+    def _engine(self) -> Engine[Any]:
+        store, views, letters = self._place.store, self.group.views, self._entry.letters
+        return Engine[Any](store, views, letters, takes_replays=self._settings.replays_applied)
+
+    def _is_near(self, behind: int) -> bool:
+        if self.version.cut is not None:
+            return self._place.is_at_cut
+        return behind <= self._settings.rebuild_ready_records and not self._may_not_add_up
 
     @property
     def _may_not_add_up(self) -> bool:

@@ -23,7 +23,7 @@ from projections.versions import registry, tables
 from projections.versions.build import Build
 from projections.versions.groups import NOT_FILLED, PROJECTION, Group, projection_of, table_of
 from projections.versions.keeping import Superseded
-from projections.versions.registry import Keeper, State, Version, VersionRefused
+from projections.versions.registry import Keeper, State, Stop, Version, VersionRefused
 
 RETRY_PAUSE_S: Final = 0.1
 LOCK: Final = """
@@ -59,19 +59,19 @@ async def migrating(settings: Settings) -> AsyncIterator[Connection]:
         connection.terminate()
 
 
-async def begin(settings: Settings, group: Group, max_events_per_s: int | None = None) -> Version:
-    """A new version with its tables, or the one that is being built. Raises VersionRefused."""
+async def begin(
+    settings: Settings, group: Group, max_events_per_s: int | None = None, cut: Stop | None = None
+) -> Version:
+    """A new version with its tables, or the one that is being built as of this cut, or of none. Raises
+    VersionRefused."""
     async with migrating(settings) as connection, connection.transaction():
         await connection.execute(f"set local role {Role.PROJECTIONS}")  # who sees whether there are rows
         await registry.register(connection, group.views)
         await connection.execute("set local role none")
         await connection.execute("select pg_advisory_xact_lock(hashtext('view_versions'), hashtext($1))", group.name)
-        for version in await registry.read(connection, group.name):
-            if version.state in (State.BUILDING, State.CATCHING_UP):
-                if max_events_per_s is not None:
-                    await registry.note(connection, version, max_events_per_s=max_events_per_s)
-                return version
-        version = await registry.add(connection, group, max_events_per_s)
+        if (begun := await registry.begun(connection, group, max_events_per_s, cut)) is not None:
+            return begun
+        version = await registry.add(connection, group, max_events_per_s, cut)
         for view, table in version.tables.items():
             await tables.create_like(connection, view, table)
     return version

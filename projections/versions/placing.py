@@ -83,9 +83,17 @@ class Place:
         return {each: Checkpoint(first, -1 if each.relayed else first - 1) for each, first in self.first.items()}
 
     async def limits(self) -> dict[Partition, int]:
-        """How far the projection is, which is as far as a version may go."""
-        applied = await self._applied_by_projection()
+        """How far the projection is, which is as far as a version may go; one as of a cut no further than that."""
+        applied, stop = await self._applied_by_projection(), self._entry.version.cut
+        if stop is not None:
+            applied = {each: min(offset, stop.of(each)) for each, offset in applied.items()}
         return {each: max(applied.get(each, 0), self.first[each]) for each in self.partitions}
+
+    @property
+    def is_at_cut(self) -> bool:
+        """Whether all that is before the version's cut is applied; of one without a cut never."""
+        stop = self._entry.version.cut
+        return stop is not None and all(offset >= stop.of(each) for each, offset in self.own.items())
 
     async def _applied_by_projection(self) -> dict[Partition, int]:
         if self._projection is not None:

@@ -22,7 +22,7 @@ from projections.versions.build import Build
 from projections.versions.changes import RETRY_PAUSE_S, NotReached, migrating
 from projections.versions.groups import Group
 from projections.versions.keeping import Superseded
-from projections.versions.registry import State, Version, VersionRefused
+from projections.versions.registry import State, Stop, Version, VersionRefused
 
 Key: TypeAlias = tuple[Any, ...]
 
@@ -72,18 +72,16 @@ class Home(Protocol):
         """Some rows of two versions, read again."""
 
 
-async def begin(home: Home, settings: Settings, group: Group, max_events_per_s: int | None = None) -> Version:
-    """A new version, or the one that is being built. Raises VersionRefused."""
+async def begin(
+    home: Home, settings: Settings, group: Group, max_events_per_s: int | None = None, cut: Stop | None = None
+) -> Version:
+    """A new version, or the one that is being built as of this cut, or of none. Raises VersionRefused."""
     await mirror(home, settings, group)
     async with migrating(settings) as connection, connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtext('view_versions'), hashtext($1))", group.name)
-        for version in await registry.read(connection, group.name):
-            if version.state in (State.BUILDING, State.CATCHING_UP):
-                if max_events_per_s is not None:
-                    await registry.note(connection, version, max_events_per_s=max_events_per_s)
-                break
-        else:
-            version = await registry.add(connection, group, max_events_per_s)
+        version = await registry.begun(connection, group, max_events_per_s, cut) or await registry.add(
+            connection, group, max_events_per_s, cut
+        )
     await home.create(group.name, version.version)
     return version
 

@@ -12,18 +12,23 @@ from infra import live_views
 from infra.live_views import LiveView
 from infra.postgres import Connection
 from projections.errors import ProjectionError
+from projections.slabs import Partition
 from projections.versions.groups import AnyView, Group, grouped, table_of
 
 Database: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.Pool[asyncpg.Record]"
 
 
 class State(StrEnum):
-    """Where a version is: built from the beginning, then from what came meanwhile; ready to be live; live; gone."""
+    """Where a version is: built from the beginning, then from what came meanwhile; ready to be live; live; gone. Or
+    built up to a cut, and there to be looked at: that can never be live, nor is it kept up to date (ADR 30).
+    """
 
     BUILDING = "building"
     CATCHING_UP = "catching_up"
     READY = "ready"
     LIVE = "live"
+    INSPECTING = "inspecting"
+    INSPECTION = "inspection"
     RETIRED = "retired"
 
 
@@ -39,8 +44,23 @@ STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.CATCHING_UP: frozenset({State.READY, State.RETIRED}),
     State.READY: frozenset({State.LIVE, State.RETIRED}),
     State.LIVE: frozenset({State.READY}),
+    State.INSPECTING: frozenset({State.INSPECTION, State.RETIRED}),
+    State.INSPECTION: frozenset({State.RETIRED}),
     State.RETIRED: frozenset(),
 }
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Where a version ends that is built as of a cut. `asked`: the time, or the positions. `ends`: by
+    `topic:partition`, the offset after the last that counts; of a partition that is not in it nothing does.
+    """
+
+    asked: str
+    ends: dict[str, int]
+
+    def of(self, partition: Partition) -> int:
+        """The offset after the last that counts."""
+        return self.ends.get(f"{partition.topic}:{partition.partition}", 0)
 
 
 class Elsewhere(NamedTuple):
@@ -81,11 +101,12 @@ class Version(msgspec.Struct, frozen=True):
     last_error: str | None
     current_seen_at: datetime | None
     outdated_seen_at: datetime | None
+    cut: Stop | None
 
     @property
     def eta_s(self) -> float | None:
         """Seconds until it is built, at its present pace."""
-        if not self.records_per_s or self.state not in (State.BUILDING, State.CATCHING_UP):
+        if not self.records_per_s or self.state not in (State.BUILDING, State.CATCHING_UP, State.INSPECTING):
             return None
         return max(self.records_total - self.records_done, 0) / self.records_per_s
 
@@ -101,8 +122,9 @@ READ: Final = f"select {FIELDS} from view_versions where ($1::text is null or vi
 LIVE: Final = f"select {FIELDS} from view_versions where state = 'live'"
 ONE: Final = f"select {FIELDS} from view_versions where view = $1 and version = $2"
 INSERT: Final = f"""
-    insert into view_versions (view, version, state, table_name, folds, keeper, started_at, max_events_per_s, store)
-    values ($1, $2, 'building', $3, $4, 'rebuild', now(), $5, $6) returning {FIELDS}
+    insert into view_versions
+        (view, version, state, table_name, folds, keeper, started_at, max_events_per_s, store, cut)
+    values ($1, $2, $3, $4, $5, 'rebuild', now(), $6, $7, $8) returning {FIELDS}
 """
 REGISTER: Final = """
     insert into view_versions (view, version, state, table_name, folds, keeper, swapped_at)
@@ -125,7 +147,7 @@ MOVE: Final = """
 
 def _version(row: asyncpg.Record) -> Version:
     values = dict(row.items())
-    for name in ("folds", "verified"):
+    for name in ("folds", "verified", "cut"):
         values[name] = None if values[name] is None else msgspec.json.decode(values[name])
     return msgspec.convert(values, Version)
 
@@ -156,12 +178,27 @@ async def live_of(connection: Database, view: str) -> Version:
     raise VersionRefused(f"{view} has no live version: is there a view of this name, and did its projection ever run?")
 
 
-async def add(connection: Connection, group: Group, max_events_per_s: int | None) -> Version:
-    """A new version, being built."""
+async def begun(connection: Connection, group: Group, pace: int | None, cut: Stop | None) -> Version | None:
+    """The version of this group that is being built already, as of this cut or of none; with this pace, if it is not
+    None."""
+    states = (State.BUILDING, State.CATCHING_UP) if cut is None else (State.INSPECTING,)
+    for version in await read(connection, group.name):
+        if version.state in states and version.cut == cut:
+            if pace is not None:
+                await note(connection, version, max_events_per_s=pace)
+            return version
+    return None
+
+
+async def add(connection: Connection, group: Group, max_events_per_s: int | None, cut: Stop | None = None) -> Version:
+    """A new version, being built; up to a cut, if there is one."""
     number = 1 + max([version.version for version in await read(connection, group.name)], default=1)
     folds = msgspec.json.encode(group.folds).decode()
-    values = (group.name, number, table_of(group.name, number), folds, max_events_per_s, group.store)
-    row = await connection.fetchrow(INSERT, *values)
+    state, stop = (State.BUILDING, None) if cut is None else (State.INSPECTING, msgspec.json.encode(cut).decode())
+    table = table_of(group.name, number)
+    row = await connection.fetchrow(
+        INSERT, group.name, number, state.value, table, folds, max_events_per_s, group.store, stop
+    )
     assert row is not None
     return _version(row)
 

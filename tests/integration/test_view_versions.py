@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -17,13 +18,14 @@ from infra.ids import new_id
 from infra.postgres import Pool, Role, connect, connect_pool, migrate
 from infra.settings import Settings
 from infra.view_lag import Ends, behind
+from playhead.view_versions import show, swap
 from projections.app import postgres_views
-from projections.versions import changes, registry
+from projections.versions import anywhere, changes, registry
 from projections.versions.build import Build
 from projections.versions.groups import Group, grouped
-from projections.versions.registry import Keeper, State, Version, VersionRefused
+from projections.versions.registry import Keeper, State, Stop, Version, VersionRefused
 from projections.versions.telling import Progress
-from projections.versions.verify import verify
+from projections.versions.verify import comparable, verify
 from tests.builders import playback_started, reported, session
 from tests.integration.changed_views import EVERYWHERE, changed_views
 from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, Worker, evening, eventually, produce
@@ -373,3 +375,54 @@ async def rolled_back(patient: Settings, pool: Pool, was: Version, tmp_path: Pat
 async def waits_for_its_release(worker: Worker) -> bool:
     missing = await worker.ready() or {}
     return "nothing is written until then" in missing.get(f"view {SESSIONS}", "")
+
+
+async def test_a_version_as_of_a_cut_is_what_was_live_then_and_never_live_again(
+    worker: Worker, patient: Settings, pool: Pool
+) -> None:
+    group, name = sessions_of(patient), new_id()
+    await produce(patient, evening(name, sessions=10, reports=10))
+    await all_applied(patient, pool)
+    then = {view: await rows_in(pool, view, view.name) for view in group.views}
+    cut = Stop("this test", await applied_to(pool, group))
+    more = [
+        reported(p.Heartbeat, 50, of=session(f"{name}-{n}", profile_id=f"{name}-profile-{n // 2}")) for n in range(10)
+    ]
+    await produce(patient, [*more, *evening(new_id(), sessions=5, reports=5)])
+    await all_applied(patient, pool)
+    version = await changes.begin(patient, group, cut=cut)
+    assert (await changes.begin(patient, group, cut=cut)).version == version.version  # whoever was killed goes on
+    async with Build(group, version, patient) as build:
+        await build.run()
+        assert build.version.state is State.INSPECTION
+        assert {view: await rows_in(pool, view, version.tables[view.name]) for view in group.views} == then
+        assert then[group.source] != await rows_in(pool, group.source, SESSIONS)
+        for refused in (
+            anywhere.swap(build, patient),
+            anywhere.verify(build, patient),
+            anywhere.follow(build, patient),
+        ):
+            with pytest.raises(VersionRefused, match="an inspection as of this test"):
+                await refused
+    with pytest.raises(VersionRefused, match="inspection and cannot become live"):
+        await registry.move(pool, version, State.LIVE)
+    with pytest.raises(VersionRefused, match="no version beside the live one"):
+        await swap(patient, SESSIONS, None, force=True)
+    [shown] = await show(patient, SESSIONS, None, [f"session={name}-0"], 10)
+    assert shown["session_id"] == f"{name}-0"
+
+
+async def applied_to(pool: Pool, group: Group) -> dict[str, int]:
+    """How far the projection is, as a cut names it."""
+    rows = await pool.fetch(
+        "select topic, partition, next_offset from projection_checkpoint "
+        "where projection = 'postgres' and topic = any($1)",
+        group.topics,
+    )
+    return {f"{row['topic']}:{row['partition']}": row["next_offset"] for row in rows}
+
+
+async def rows_in(pool: Pool, view: Any, table: str) -> set[str]:
+    """Every row of a table, as text, but for what a moment may leave in it."""
+    listed = ", ".join(f'"{column}"' for column in comparable(view))
+    return {row["row"] for row in await pool.fetch(f"select row({listed})::text as row from {table}")}

@@ -14,17 +14,21 @@ import pytest
 
 from events import playback as p
 from events.playback import SessionSnapshot
+from events.topics import PLAYBACK
 from infra import live_views, redis
 from infra.cassandra import Cassandra
 from infra.ids import new_id
 from infra.migrate import migrate
 from infra.postgres import Pool, connect, connect_pool
 from infra.settings import Settings
-from playhead.view_versions import follow, groups_of, mirror
+from infra.view_lag import Ends
+from playhead.view_versions import follow, groups_of, mirror, show
+from projections.slabs import Partition
 from projections.versions import anywhere, registry
 from projections.versions.build import Build
+from projections.versions.folded_into import projection_of_store
 from projections.versions.groups import Group, grouped
-from projections.versions.registry import Keeper, State, Version, VersionRefused
+from projections.versions.registry import Keeper, State, Stop, Version, VersionRefused
 from query_api.drivers import cassandra_driver, redis_driver
 from tests.builders import playback_started, reported, session
 from tests.integration.changed_hot_views import changed_views
@@ -379,3 +383,40 @@ async def test_a_redis_that_comes_back_empty_is_filled_again_and_so_is_what_is_b
     await mirror(patient)
     states = {each.version: each.state for each in await registry.read(pool, kind.view)}
     assert (states[1], states[version.version]) == (State.LIVE, State.RETIRED)
+
+
+async def test_a_version_as_of_a_cut_ends_there_and_is_never_live(
+    worker: Release, kind: Kind, patient: Settings, pool: Pool
+) -> None:
+    group, seen = group_of(patient, kind), session(new_id(), profile_id=new_id())
+    await produce(patient, [playback_started(seen), reported(p.Heartbeat, 1, of=seen)])
+    async with reading(patient, kind) as read:
+        await eventually(lambda: reached(read, seen, 1), LONG_S)
+        ends = await applied_to(patient, kind)
+        await produce(patient, [reported(p.Heartbeat, 2, of=seen)])
+        await eventually(lambda: reached(read, seen, 2), LONG_S)
+    version = await anywhere.begin(patient, group, cut=Stop("this test", ends))
+    async with Build(group, version, patient) as build:
+        await build.run()
+        assert build.version.state is State.INSPECTION
+        with pytest.raises(VersionRefused, match="an inspection as of this test"):
+            await anywhere.swap(build, patient)
+    key = f"profile={seen.profile_id}" if kind is REDIS else f"session={seen.session_id}"
+    rows = await show(patient, kind.view, None, [key], 100)
+    assert max(row["seq"] for row in rows) == 1
+
+
+async def applied_to(patient: Settings, kind: Kind) -> dict[str, int]:
+    """How far the projection is, as a cut names it."""
+    projection = projection_of_store(patient, kind.store)
+    assert projection is not None
+    await projection.open()
+    async with Ends(patient) as ends:
+        partitions = [Partition(PLAYBACK.name, each) for each in await ends.of(PLAYBACK.name)]
+    held = await projection.checkpoints(partitions)
+    await projection.close()
+    return {f"{each.topic}:{each.partition}": at.next_offset for each, at in held.items()}
+
+
+async def reached(read: Read, of: SessionSnapshot, seq: int) -> bool:
+    return await read(of) >= seq

@@ -7,7 +7,7 @@ Everything else of an event stays as it is; of the bytes in dead letters nothing
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ ERASED: Final = {"erased": True}
 UNREADABLE: Final = {"unreadable": True}
 ACCOUNT_STREAM: Final = "identity.account-"
 MAY_BE_SEALED: Final = b'"p1.'
+LOGGED_MAX: Final = 10
 IN_CHANGE: Final = b'\\"p1.'
 
 
@@ -99,19 +100,23 @@ class Personal:
         self._tell(opened, found)
         return opened
 
+    async def open_rows(self, person_id: str, rows: Sequence[object]) -> list[object]:
+        """Rows of views about one person, as JSON has them, each with its personal values opened. Raises as open()."""
+        opening = _Opening((await self._keys.of([person_id])).get(person_id, UNKNOWN))
+        opened = [opening.of(row) for row in rows]
+        self._say({person_id} if opening.opened else set(), values=opening.opened, rows=len(rows))
+        return opened
+
     def _tell(self, opened: Sequence[Opened], found: Mapping[int, str]) -> None:
         places = [place for place, each in enumerate(opened) if each.opened]
-        if places:
-            persons = sorted({found[place] for place in places})
-            log.info(
-                "personal_values_opened",
-                reader=self._reader,
-                purpose=self._purpose,
-                events=len(places),
-                values=sum(opened[place].opened for place in places),
-                persons=len(persons),
-                accounts=persons[:10],
-            )
+        values = sum(opened[place].opened for place in places)
+        self._say({found[place] for place in places}, values=values, events=len(places))
+
+    def _say(self, persons: Set[str], **counts: int) -> None:
+        if persons:
+            some = sorted(persons)[:LOGGED_MAX]
+            told = {"reader": self._reader, "purpose": self._purpose, "persons": len(persons), "accounts": some}
+            log.info("personal_values_opened", **told, **counts)
 
 
 class _Whose(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
-"""`playhead audit erase | certificate`: a person forgotten, and the proof of it."""
+"""`playhead audit export | erase | certificate`: what is held about a person, its end, and the proof of that."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,3 +48,20 @@ def certificate(
     from playhead.erasing import run_certificate  # noqa: PLC0415
 
     raise typer.Exit(run_certificate(settings(), account_id, as_json=as_json))
+
+
+def export(
+    person: Annotated[str, typer.Option(metavar="ACCOUNT_ID", help="whose: a person is an account")],
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="a file, written whole or not at all; FILE.zip is compressed")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="archive, kafka or log: leave a source out")] = None,
+    purpose: Annotated[str, typer.Option(help="why it is opened, for the process's log")] = "export",
+) -> None:
+    """Write everything that is held about a person as JSON Lines: their rows in views, then every event about them.
+
+    What is personal is opened, or marked where it is erased. docs/audits.md says what each line is.
+    """
+    from playhead.person_export import run  # noqa: PLC0415
+
+    raise typer.Exit(run(settings(), person, output, without=tuple(without or ()), purpose=purpose))

@@ -32,7 +32,10 @@ SESSIONS: Final = """
     order by p.title_id, p.session_id limit $4
 """
 PROFILES: Final = """
-    select profile_id from identity_profiles where account_id = $1 and profile_id > $2 order by profile_id limit $3
+    select profile_id from (
+        select profile_id from identity_profiles where account_id = $1
+        union select profile_id from profile_screen_time_by_hour where account_id = $1  -- of those that were deleted
+    ) as profiles where profile_id > $2 order by profile_id limit $3
 """
 EXAMPLE: Final = {"kind": "session", "session": {"session_id": "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c3d"}}
 OF_ACCOUNT_EXAMPLE: Final = {"kind": "profile", "profile": {"profile_id": "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c3e"}}
@@ -77,8 +80,8 @@ async def read_export(
 async def read_account_export(
     account_id: OwnAccount, caller: Watcher, request: Request, sources: From, positions: Positions
 ) -> Pieces:
-    """The same of all profiles of an account: what follows a line of the kind `profile` is that one's, until the next;
-    `end` counts all. A profile with a maturity limit is refused it.
+    """The same of all profiles of an account, deleted ones that watched included: what follows a line of the kind
+    `profile` is that one's, until the next; `end` counts all. A profile with a maturity limit is refused it.
     """
     owner = _owner(caller, account_id)
     await sources.postgres_checkpoint.reached(IDENTITY, positions)

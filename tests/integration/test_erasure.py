@@ -1,7 +1,10 @@
 """A person is erased: the key and the certificate in one transaction, whoever commands meanwhile, for good."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +29,10 @@ pytestmark = pytest.mark.integration
 
 OPERATOR = Principal(subject="operator-7", roles=("operator",))
 BODIES = "select body from event_log where stream_id = $1 order by version"
+ADD_PROFILE = """
+    insert into identity_profiles (account_id, profile_id, name, language, kids, has_pin, preferences, created_at)
+    values ($1, $2, $3, 'nl', false, false, '{}', now())
+"""
 HALF = """
     select k.wrapped is null as gone,
            exists (select from event_log where stream_id = 'identity.account-' || k.person_id
@@ -46,6 +53,21 @@ async def auditors(live: Settings) -> AsyncIterator[Pool]:
     pool = await connect_pool(live, role=Role.AUDITS, size=2)
     yield pool
     await pool.close()
+
+
+@pytest.fixture
+def installed(live: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Awaitable[tuple[int, str]]]]:
+    """`playhead audit` with the settings of the installation: its exit status, and what it said."""
+    for name in ("state_dir", "postgres_dsn", "kafka_bootstrap"):
+        monkeypatch.setenv(f"PLAYHEAD_{name.upper()}", str(getattr(live, name)))
+    settings_module.settings.cache_clear()
+
+    async def run(*arguments: str) -> tuple[int, str]:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["audit", *arguments])
+        return result.exit_code, result.output
+
+    yield run
+    settings_module.settings.cache_clear()
 
 
 @pytest.fixture
@@ -194,18 +216,46 @@ async def test_history_shows_what_was_personal_until_the_erasure_and_marks_it_si
     assert {**marked[0], "email": email} == shown[0]
 
 
-async def test_the_command_line_erases_and_shows_the_certificate(
-    door: Door, live: Settings, email: str, monkeypatch: pytest.MonkeyPatch
+async def test_everything_that_is_held_about_a_person_is_exported_opened_until_they_are_erased(
+    door: Door, live: Settings, email: str, installed: Callable[..., Awaitable[tuple[int, str]]], tmp_path: Path
 ) -> None:
     account_id = (await door.registered(email))["account_id"]
-    monkeypatch.setenv("PLAYHEAD_STATE_DIR", str(live.state_dir))
-    monkeypatch.setenv("PLAYHEAD_POSTGRES_DSN", live.postgres_dsn)
-    settings_module.settings.cache_clear()
+    other = (await door.registered(f"other-{email}"))["account_id"]
+    for whose, name in ((account_id, "Anna"), (other, "Bo")):
+        await door.pool.execute(ADD_PROFILE, whose, new_id(), await sealed_for(door, live, whose, name))
+    command = ("export", "--person", account_id, "--without", "kafka", "--without", "archive")
+    status, written = await installed(*command)
+    assert status == 0, written
+    lines = [msgspec.json.decode(line) for line in written.splitlines() if line.startswith("{")]
+    assert [line["kind"] for line in (lines[0], lines[-1])] == ["person", "end"]
+    events = [line["event"] for line in lines if line["kind"] == "event"]
+    assert [event["type"] for event in events] == await door.types(f"identity.account-{account_id}")
+    assert events[0]["data"]["email"] == email
+    [profile] = [line["row"] for line in lines if line.get("view") == "identity_profiles"]
+    assert profile["name"] == "Anna"
+    assert other not in written and "p1." not in written
+    await erase(door, account_id)
+    file = tmp_path / "person.zip"
+    assert (await installed(*command, "--output", str(file)))[0] == 0
+    with zipfile.ZipFile(file) as zipped:
+        after = zipped.read("person.jsonl").decode()
+    assert email not in after and "Anna" not in after and "PersonErased" in after
+    assert msgspec.json.decode(after.splitlines()[0])["erased_at"] is not None
+    assert after.count('{"erased":true}') >= 3
+    assert os.listdir(tmp_path) == ["person.zip"]
 
-    async def run(*arguments: str) -> tuple[int, str]:
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["audit", *arguments])
-        return result.exit_code, result.output
 
+async def sealed_for(door: Door, live: Settings, account_id: str, text: str) -> str:
+    wrapped = await door.pool.fetchval("select wrapped from person_key where person_id = $1", account_id)
+    key = MasterKey.load(live).unwrap(wrapped, account_id)
+    assert key is not None
+    return key.seal(text)
+
+
+async def test_the_command_line_erases_and_shows_the_certificate(
+    door: Door, email: str, installed: Callable[..., Awaitable[tuple[int, str]]]
+) -> None:
+    account_id, run = (await door.registered(email))["account_id"], installed
     assert (await run("certificate", account_id))[0] == 1
     refused = await run("erase", account_id, "--ground", "order", "--reference", "a <b>", "--yes")
     assert refused[0] == 1
@@ -216,4 +266,3 @@ async def test_the_command_line_erases_and_shows_the_certificate(
     assert status == 0 and "retention, case R 12" in said and "command-line" in said and "the key is gone" in said
     told = msgspec.json.decode((await run("certificate", "--json", account_id))[1])
     assert (told["account_id"], told["holds"], len(told["hash"])) == (account_id, True, 64)
-    settings_module.settings.cache_clear()

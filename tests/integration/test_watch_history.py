@@ -28,6 +28,10 @@ from tests.servers import Servers
 pytestmark = pytest.mark.integration
 
 ANALYST = Principal(subject="analyst", roles=("analyst",))
+ADD_SCREEN_TIME = """
+    insert into profile_screen_time_by_hour (key, account_id, profile_id, hour, sessions, minutes)
+    values ($1 || $2, $1, $2, '2026-01-01T00:00:00Z', 1, 20)
+"""
 ADD_PROFILE = """
     insert into identity_profiles (account_id, profile_id, name, language, kids, has_pin, preferences, created_at)
     values ($1, $2, '', 'nl', false, false, '{}', now())
@@ -123,10 +127,15 @@ async def test_everything_that_is_kept_of_a_profile_is_exported(stores: Stores, 
     assert lines[0]["continue_watching"]["title_id"] == "heat"
 
 
-async def test_everything_that_is_kept_of_an_account_is_exported_profile_by_profile(stores: Stores) -> None:
+async def test_everything_that_is_kept_of_an_account_is_exported_profile_by_profile_also_of_deleted_ones(
+    stores: Stores,
+) -> None:
     account_id, *profile_ids = sorted(new_id() for _ in range(4))
+    deleted = profile_ids[-1]
+    await stores.postgres.execute(ADD_SCREEN_TIME, account_id, deleted)
     for profile_id in profile_ids:
-        await stores.postgres.execute(ADD_PROFILE, account_id, profile_id)
+        if profile_id != deleted:
+            await stores.postgres.execute(ADD_PROFILE, account_id, profile_id)
         for number in range(3):
             session_id, started_at = f"{profile_id}-{number}", NOW - timedelta(days=number)
             await stores.watched(profile_id, started_at, session_id)

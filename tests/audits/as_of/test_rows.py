@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from audits.as_of.cuts import Cut, Fact
 from audits.as_of.keys import KeyRefused, parsed, parts_of, wanted
+from audits.as_of.reading import NARROWED, NOT_NAMED
 from audits.as_of.rows import Bounds, NotByKey, TooManyRows, folded
+from audits.history.asked import OF_ACCOUNT
 from events.topics import CATALOG
+from infra.archive.records import envelope_of
 from infra.settings import Settings
 from projections.app import cassandra_views, postgres_views, redis_views
 from projections.catalog.catalog_titles import CatalogTitles
@@ -130,3 +133,32 @@ def test_a_part_that_is_a_time_may_be_spelt_in_any_way() -> None:
 
 def named(name: str) -> Any:
     return next(view for view in ALL if view.name == name)
+
+
+@pytest.mark.parametrize("view", BY_KEY, ids=lambda view: view.name)
+@made_up
+@given(data=st.data())
+def test_what_is_asked_of_the_history_misses_nothing_of_a_key(view: Any, data: Any) -> None:
+    """By each part of a key that narrows the question: every event that goes to such a row names it."""
+    narrowing = [part for part in parts_of(view) if part in NARROWED and (view.name, part) not in NOT_NAMED]
+    for partition, records in log_of(data.draw(histories(view))).items():
+        for record, fact in zip(records, facts_of(partition, records), strict=True):
+            if type(fact.recorded.data) in view.events:
+                said = envelope_of(record.value)
+                for key in keys_of(view, fact):
+                    for part in narrowing:
+                        value = key[parts_of(view).index(part)]
+                        is_own = part == "account_id" and fact.recorded.envelope.subject in streams_of(value)
+                        assert is_own or getattr(said, part) == value
+
+
+def streams_of(account_id: str) -> list[str]:
+    return [stream.format(account_id) for stream in OF_ACCOUNT]
+
+
+def keys_of(view: Any, fact: Fact) -> list[tuple[Any, ...]]:
+    if isinstance(view, SeriesView):
+        rows = [stamped.row for stamped in view.project(fact.recorded)]
+        return [tuple(getattr(row, name) for name in parts_of(view)) for row in rows]
+    key = view.key(fact.recorded)
+    return [key if isinstance(key, tuple) else (key,)]

@@ -197,6 +197,14 @@ class _Consumer:
     async def end_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         return {place: len(self._world.kafka[tuple(place)]) for place in places}
 
+    async def offsets_for_times(self, times_ms: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, Any]:
+        found = {}
+        for place, at_ms in times_ms.items():
+            begin = self._world.begins[tuple(place)]
+            later = [each for each in self._world.kafka[tuple(place)][begin:] if each.timestamp >= at_ms]
+            found[place] = SimpleNamespace(offset=later[0].offset) if later else None
+        return found
+
     def assign(self, places: Collection[TopicPartition]) -> None:
         self._at = dict.fromkeys(places, 0)
 

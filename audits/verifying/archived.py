@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import structs
 
 from audits.verifying.checkpoints import Range, path_of
 from audits.verifying.columns import differing
@@ -283,4 +284,4 @@ def _raw(topic: str, partition: int, batch: pa.RecordBatch) -> Raw:
 
 
 def _to(finding: Finding, last: int) -> Finding:
-    return Finding(**{name: getattr(finding, name) for name in finding.__struct_fields__} | {"last": last})
+    return structs.replace(finding, last=last)

@@ -70,19 +70,23 @@ class Chain:
 
     def examine(self, batch: Sequence[Row], *, last: bool) -> tuple[list[Finding], list[Row]]:
         """What is wrong with the next rows, and those of them that are to come again before what follows: what is wrong
-        at the end of a batch is told from the rows after it. `last`: none are.
+        at the end of a batch is told from the rows after it. `last`: none are. Whatever is unpacked as a row will do.
         """
-        rows, found, at = list(batch), list[Finding](), 0
-        while (odd := self._first_odd(rows, at)) is not None:
+        if (odd := self._first_odd(batch, 0)) is None:
+            self._pass(batch)
+            return [], []
+        rows, found, at = list(map(Row._make, batch)), list[Finding](), 0
+        while odd is not None:
             if not last and odd > 0 and len(rows) - odd < LOOKAHEAD_ROWS:
                 self._pass(rows[:odd])
                 return found, rows[odd:]
             at = self._diagnose(rows, odd, found)
+            odd = self._first_odd(rows, at)
         self._pass(rows)
         return found, []
 
     def _pass(self, rows: Sequence[Row]) -> None:
-        self._passed = [*self._passed, *rows[-RENUMBERED_MAX - 1 :]][-RENUMBERED_MAX - 1 :]
+        self._passed = [*self._passed, *map(Row._make, rows[-RENUMBERED_MAX - 1 :])][-RENUMBERED_MAX - 1 :]
 
     def _first_odd(self, rows: Sequence[Row], start: int) -> int | None:
         """The first row that does not fit; the link is then what is before it."""

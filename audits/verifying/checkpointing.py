@@ -14,7 +14,7 @@ from audits.verifying.signed import NotSigned, opened
 from infra.archive.errors import ArchiveAway, ArchiveDamaged
 from infra.archive.store import Archive
 from infra.clock import Clock, utc_now
-from infra.postgres import Pool
+from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
 from infra.telemetry import log
 
@@ -22,19 +22,27 @@ HEADS: Final = "select partition, position, hash from partition_head where posit
 AWAY: Final = (ArchiveAway, PostgresError, InterfaceError, OSError)  # a TimeoutError is one
 
 
-async def keep(settings: Settings, archive: Archive, pool: Pool) -> None:
-    """Take one every settings.checkpoint_interval_s, if there is something new, until cancelled. What does not answer
-    is asked again the next time; what is damaged is logged, and no checkpoint is made over it.
+async def keep(settings: Settings, archive: Archive) -> None:
+    """Take one every settings.checkpoint_interval_s, if there is something new, until cancelled: beside what archives.
+    What does not answer is asked again the next time; what is damaged is logged, and nothing is signed over it.
     """
-    while True:
-        await asyncio.sleep(settings.checkpoint_interval_s)
-        try:
-            stored = await take(settings, archive, pool)
-        except (*AWAY, ArchiveDamaged, NotSigned) as error:
-            log.warning("no_checkpoint", reason=repr(error), retry_s=settings.checkpoint_interval_s)
-        else:
-            if stored is not None:
-                log.info("checkpoint", number=stored.checkpoint.number, digest=stored.digest)
+    pool = await connect_pool(settings, role=Role.AUDITS, size=1)
+    try:
+        while True:
+            await asyncio.sleep(settings.checkpoint_interval_s)
+            await _attempt(settings, archive, pool)
+    finally:
+        await pool.close()
+
+
+async def _attempt(settings: Settings, archive: Archive, pool: Pool) -> None:
+    try:
+        stored = await take(settings, archive, pool)
+    except (*AWAY, ArchiveDamaged, NotSigned) as error:
+        log.warning("no_checkpoint", reason=repr(error), retry_s=settings.checkpoint_interval_s)
+        return
+    if stored is not None:
+        log.info("checkpoint", number=stored.checkpoint.number, digest=stored.digest)
 
 
 async def take(settings: Settings, archive: Archive, pool: Pool, clock: Clock = utc_now) -> Stored | None:

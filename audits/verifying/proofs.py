@@ -15,10 +15,13 @@ from audits.verifying.checkpoints import Range, Stored
 from audits.verifying.keys import PublicKey
 from audits.verifying.leaves import archived_leaves
 from audits.verifying.signed import opened, split
+from events.topics import TOPICS, Lane
 from infra.archive.merkle import leaf, streamed_path, verify_path
 from infra.archive.records import Record
 from infra.archive.store import Archive
+from infra.positions import Position
 
+RELAYED: Final = frozenset(topic.name for topic in TOPICS if topic.lane is Lane.LOG)
 CHECKER: Final = Path(__file__).with_name("check_proof.py")
 
 
@@ -118,3 +121,28 @@ def _index(archive: Archive, held: Range, offset: int) -> int:
         if file.end > held.first and file.first < offset:
             before += sum(batch.num_rows for batch in archive.read(file, columns=("offset",), where=where))
     return before
+
+
+def place_of_event(archive: Archive, event_id: str) -> tuple[str, int, int]:
+    """Topic, partition and offset of an event: of the first record that has it. Raises NotProved."""
+    return _found(archive, pc.field("id") == event_id, f"an event {event_id}")
+
+
+def place_of_position(archive: Archive, position: Position) -> tuple[str, int, int]:
+    """The same of a place: a position in the event log where the topic is relayed from it, else an offset. Raises
+    NotProved.
+    """
+    if position.topic not in RELAYED:
+        return position.topic, position.partition, position.position
+    at = (position.topic, position.partition)
+    return _found(archive, pc.field("position") == position.position, f"a record of {position}", at)
+
+
+def _found(
+    archive: Archive, where: pc.Expression, what: str, only: tuple[str, int] | None = None
+) -> tuple[str, int, int]:
+    for topic, partition in archive.partitions() if only is None else [only]:
+        for file in archive.files(topic, partition):
+            for batch in archive.read(file, columns=("offset",), where=where):
+                return topic, partition, batch.column("offset")[0].as_py()
+    raise NotProved(f"the archive does not have {what}, yet")

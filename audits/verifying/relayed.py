@@ -67,6 +67,10 @@ class Relayed:
             yield from self._odd(record)
         self._forget()
 
+    def settled(self) -> bool:
+        """Whether nothing is open: a check may begin anew after the last record."""
+        return not self._waiting and not self._skipped
+
     def missing(self, up_to: int | None = None, *, truncated: bool) -> Iterator[Finding]:
         """Once all records were taken: the rows that came in none. `up_to`: the last position that must have come;
         `truncated`: what is missing after the last record was cut off.

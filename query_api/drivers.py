@@ -138,7 +138,12 @@ def redis_driver(settings: Settings) -> Driver[RedisReads]:
     names = LiveNames("redis", live_views.name_in_redis, settings.view_live_kept_s)
 
     async def connect() -> RedisReads:
-        return RedisReads(redis_client.connect(settings), max_reads=settings.redis_pipeline_max_reads, names=names)
+        return RedisReads(
+            redis_client.connect(settings),
+            max_reads=settings.redis_pipeline_max_reads,
+            timeout_s=settings.query_timeout_s,
+            names=names,
+        )
 
     return Driver(
         "redis",

@@ -9,7 +9,7 @@ from typing import Final, Optional, TypeAlias
 
 from infra import live_views
 from infra.clock import monotonic_s
-from infra.redis import Redis
+from infra.redis import Redis, round_trip
 from query_api.live_views import LiveNames
 
 Command: TypeAlias = tuple[str, str]
@@ -17,12 +17,12 @@ LIVE: Final = ("HGETALL", live_views.IN_REDIS)
 
 
 class RedisReads:
-    """Reads whole hashes. One round trip is under way at a time, with at most `max_reads` reads in it; now and then it
-    asks what is live as well.
+    """Reads whole hashes. One round trip is under way at a time, with at most `max_reads` reads in it, for at most
+    `timeout_s`; now and then it asks what is live as well.
     """
 
-    def __init__(self, client: Redis, *, max_reads: int, names: LiveNames | None = None) -> None:
-        self._client = _Named(client, names)
+    def __init__(self, client: Redis, *, max_reads: int, timeout_s: float, names: LiveNames | None = None) -> None:
+        self._client = _Named(client, timeout_s, names)
         self._max_reads = max_reads
         self._batch: _Batch | None = None
 
@@ -83,8 +83,9 @@ class RedisReads:
 class _Named:
     """The client, with keys as the live versions have them."""
 
-    def __init__(self, client: Redis, names: LiveNames | None) -> None:
+    def __init__(self, client: Redis, timeout_s: float, names: LiveNames | None) -> None:
         self.redis = client
+        self._timeout_s = timeout_s
         self._names = names
 
     async def send(self, commands: Sequence[Command]) -> list[object]:
@@ -119,12 +120,7 @@ class _Named:
         return [(verb, f"{renamed.get(view, view)}{colon}{rest}") for verb, (view, colon, rest) in keys]
 
     async def _send(self, commands: Sequence[Command]) -> list[object]:
-        if len(commands) == 1:
-            return [await self.redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-        pipeline = self.redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return list(await pipeline.execute(raise_on_error=False))
+        return await round_trip(self.redis, commands, timeout_s=self._timeout_s)
 
 
 class _Batch:

@@ -91,6 +91,8 @@ class RequestBounds:
         finally:
             self._deadlines.discard(limit)
             body.give_back()
+            del scope[BOUNDS]  # the body knows its scope: in a circle, they would be left to the garbage collector
+            scope.pop(KEY, None)
 
     def _late(self, scope: Scope, body: "_Body") -> Response:
         if body.is_awaited:

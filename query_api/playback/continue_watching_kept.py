@@ -6,10 +6,12 @@ it another. So what is kept is never older than what is read. When only rows hav
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from infra.http.representations import Whole
-from query_api.playback.playable import Viewer
+from cachetools import LRUCache
 
-ROW_BYTES: Final = 256
+from infra.http.representations import Whole
+from query_api.playback.playable import Holdings, Viewer
+
+ROW_BYTES: Final = 160
 """What a row costs beyond its bytes, about."""
 REPLY_BYTES: Final = 1_024
 """What a reply costs beyond what it was made of, about."""
@@ -46,54 +48,52 @@ class Read(NamedTuple):
 
 class Kept(NamedTuple):
     """A reply. `until_s`: epoch seconds, when an availability, a subscription or a rental begins or ends; `shown`: by
-    a row as it is stored, how it is shown; empty: not. `size`: about how many bytes all of it holds.
+    a row as it is stored, how it is shown; empty: not. `size`: about how many bytes it holds beside the body.
     """
 
     read: Read
+    holdings: Holdings
     until_s: float
     shown: Mapping[bytes, bytes]
     whole: Whole
     size: int
 
     @classmethod
-    def of(cls, read: Read, until_s: float, shown: Mapping[bytes, bytes], whole: Whole) -> "Kept":
-        """A reply, to be kept. What is shown is held by row and in the body, and compressed for who takes that."""
+    def of(cls, read: Read, holdings: Holdings, until_s: float, shown: Mapping[bytes, bytes], whole: Whole) -> "Kept":
+        """A reply, to be kept."""
         stored = sum(map(len, read.values)) + sum(map(len, read.around.held))
-        size = REPLY_BYTES + ROW_BYTES * len(read.values) + stored + 3 * len(whole.body)
-        return cls(read, until_s, shown, whole, size)
+        size = REPLY_BYTES + ROW_BYTES * len(read.values) + stored + len(whole.body)  # which its rows hold once more
+        return cls(read, holdings, until_s, shown, whole, size)
 
-    def shown_now(self, around: Around, now_s: float) -> Mapping[bytes, bytes]:
-        """The rows that would be shown in the same way now."""
-        return self.shown if now_s < self.until_s and self.read.around == around else {}
+    def is_around(self, around: Around, now_s: float) -> bool:
+        """Whether its rows would be shown in the same way now."""
+        return now_s < self.until_s and self.read.around == around
 
 
 class KeptReplies:
-    """The replies made last, of at most about `max_bytes`: what was not asked for while half as much came is forgotten,
-    as VerifiedTokens does.
-    """
+    """The replies made last, of at most `max_bytes`: what was not asked for the longest goes first."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._half_bytes = max_bytes // 2
-        self._young: dict[Asked, Kept] = {}
-        self._old: dict[Asked, Kept] = {}
-        self._young_bytes = 0
+        self._kept: LRUCache[Asked, Kept] = LRUCache(max_bytes, getsizeof=_size)
 
     def find(self, asked: Asked) -> Kept | None:
         """What was replied last."""
-        kept = self._young.get(asked)
-        if kept is None and (kept := self._old.get(asked)) is not None:
+        kept = self._kept.get(asked)
+        if kept is not None and kept.whole.is_grown:
             self.keep(asked, kept)
         return kept
 
     def keep(self, asked: Asked, kept: Kept) -> None:
-        """Remember a reply, in the place of one before."""
-        self._old.pop(asked, None)
-        before = self._young.pop(asked, None)
-        self._young_bytes -= before.size if before is not None else 0
-        if self._young_bytes + kept.size > self._half_bytes:
-            self._old, self._young, self._young_bytes = self._young, {}, 0
-        self._young[asked] = kept
-        self._young_bytes += kept.size
+        """Remember a reply, in the place of one before, unless it alone is too large."""
+        kept.whole.is_grown = False
+        try:
+            self._kept[asked] = kept
+        except ValueError:
+            self._kept.pop(asked, None)
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._kept)
+
+
+def _size(kept: Kept) -> int:
+    return kept.size + kept.whole.size

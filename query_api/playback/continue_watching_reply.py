@@ -6,7 +6,7 @@ It is built by msgspec from what Redis holds, and made again only when it would 
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from itertools import islice
+from datetime import datetime
 from math import inf
 from typing import Final, TypeAlias
 
@@ -36,15 +36,15 @@ async def continue_watching_reply(sources: Sources, asked: Asked) -> Whole:
     now = utc_now()
     now_s = now.timestamp()
     kept = sources.continue_watching.find(asked)
-    if kept is not None and now_s < kept.until_s and kept.read == read:
+    if kept is not None and not kept.is_around(read.around, now_s):
+        kept = None
+    if kept is not None and kept.read == read:
         return kept.whole
-    before = {} if kept is None else kept.shown_now(read.around, now_s)
-    making = _Making(sources, asked, read.around, Holdings(read.around.held, now), before)
+    making = _Making(sources, asked, read.around, now, kept)
     rows = await making.rows(read.values)
     whole = Whole(HEADERS, BODY % (b",".join(rows), b"true" if read.complete else b"false"))
     if making.is_certain and sources.title_facts.version == read.around.titles:
-        until_s = making.until_s if kept is None or not before else min(making.until_s, kept.until_s)
-        sources.continue_watching.keep(asked, Kept.of(read, until_s, making.shown, whole))
+        sources.continue_watching.keep(asked, Kept.of(read, making.holdings, making.until_s, making.shown, whole))
     return whole
 
 
@@ -78,26 +78,27 @@ async def _rows(sources: Sources, keys: Sequence[str]) -> tuple[list[bytes], lis
 
 
 class _Making:
-    """One reply as it is made. `until_s`: until when it would be made the same way; `is_certain`: everything that it
-    depends on could be told; `shown`: see Kept.
+    """One reply as it is made, with what is still right in one that was kept. `until_s`: until when it would be made
+    the same way; `is_certain`: everything that it depends on could be told; `shown`: see Kept.
     """
 
-    def __init__(
-        self, sources: Sources, asked: Asked, around: Around, holdings: Holdings, before: Mapping[bytes, bytes]
-    ) -> None:
+    def __init__(self, sources: Sources, asked: Asked, around: Around, now: datetime, kept: Kept | None) -> None:
         self._sources = sources
         self._asked = asked
         self._withdrawn = around.withdrawn
-        self._holdings = holdings
-        self._before = before
-        self.until_s = inf if asked.viewer is None else holdings.until_s
+        self._now_s = now.timestamp()
+        self._before: Mapping[bytes, bytes] = {} if kept is None else kept.shown
+        self.holdings = Holdings(around.held, now) if kept is None else kept.holdings
+        self.until_s = kept.until_s if kept is not None else inf if asked.viewer is None else self.holdings.until_s
         self.is_certain = True
         self.shown: dict[bytes, bytes] = {}
 
     async def rows(self, values: list[bytes]) -> list[bytes]:
         """As many as were asked for; where some are left out, from further back."""
-        stored, found = iter(newest_first(values)), list[bytes]()
-        while len(found) < self._asked.limit and (more := list(islice(stored, self._asked.limit - len(found)))):
+        stored, limit, found, place = newest_first(values), self._asked.limit, list[bytes](), 0
+        while len(found) < limit and place < len(stored):
+            more = stored[place : place + limit - len(found)]
+            place += len(more)
             await self._show(more)
             found += [shown for each in more if (shown := self.shown[each])]
         return found
@@ -106,9 +107,10 @@ class _Making:
         """Find out how some rows are shown."""
         judged: dict[bytes, Row] = {}
         for each in stored:
-            shown = self.shown[each] = self._before.get(each, b"")
-            if not shown and each not in self._before and (row := resumable(each, self._withdrawn)) is not None:
+            known = self._before.get(each)
+            if known is None and (row := resumable(each, self._withdrawn)) is not None:
                 judged[each] = row
+            self.shown[each] = known or b""
         if judged:
             await self._judge(judged.values())
         for each, row in judged.items():
@@ -118,11 +120,15 @@ class _Making:
     async def _judge(self, rows: Collection[Row]) -> None:
         """Say of rows whether what they offer can be played, and what comes next."""
         facts = await self._facts([row.offered for row in rows])
+        finished = []
         for row in rows:
-            title = facts.get(row.offered)
-            row.unplayable = self._why(row.offered, title)
-            row.name_next(title)
-        finished = [row for row in rows if row.unplayable is not None and row.state != IN_PROGRESS]
+            title_id = row.offered
+            title = facts.get(title_id)
+            row.unplayable = self._why(title_id, title)
+            if row.state != IN_PROGRESS:
+                row.name_next(title)
+                if row.unplayable is not None:
+                    finished.append(row)
         if finished:
             await self._offer_later(finished)
 
@@ -143,15 +149,19 @@ class _Making:
     def _why(self, title_id: str, title: TitleFacts | None) -> Unplayable | None:
         if title_id in self._withdrawn:
             return "not_published"
-        viewer, holdings = self._asked.viewer, self._holdings
+        viewer = self._asked.viewer
         if viewer is None:
             return None
         if title is not None:
-            self.until_s = min(self.until_s, changes_at_s(title, holdings.now_s))
-        return unplayable(title_id, title, viewer, holdings, subscription_required=self._sources.subscription_required)
+            self.until_s = min(self.until_s, changes_at_s(title, self._now_s))
+        required = self._sources.subscription_required
+        return unplayable(title_id, title, viewer, self.holdings, now_s=self._now_s, subscription_required=required)
 
     async def _facts(self, title_ids: Collection[str]) -> Facts:
-        viewer = self._asked.viewer
-        facts = await self._sources.title_facts.of(title_ids, viewer.territory if viewer else None)
+        titles, viewer = self._sources.title_facts, self._asked.viewer
+        territory = viewer.territory if viewer else None
+        if (known := titles.known(title_ids, territory)) is not None:
+            return known
+        facts = await titles.of(title_ids, territory)
         self.is_certain = self.is_certain and all(each in facts for each in title_ids)
         return facts

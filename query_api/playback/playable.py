@@ -65,7 +65,6 @@ class Holdings:
 
     def __init__(self, values: Iterable[bytes], now: datetime) -> None:
         held = [_holdings.decode(value.split(b":", 2)[2]) for value in values]
-        self.now_s = now.timestamp()
         self.until_s = min((at.timestamp() for one in held for at in _moments(one, now) if at > now), default=inf)
         self.has_plan = any(one.subscription and standing_at(one.subscription, now).access for one in held)
         owned = [(one.purchase.title_id, one.purchase.usable_at(now)) for one in held if one.purchase]
@@ -103,10 +102,17 @@ def changes_at_s(facts: TitleFacts, now_s: float) -> float:
 
 
 def unplayable(
-    title_id: str, facts: TitleFacts | None, viewer: Viewer, holdings: Holdings, *, subscription_required: bool
+    title_id: str,
+    facts: TitleFacts | None,
+    viewer: Viewer,
+    holdings: Holdings,
+    *,
+    now_s: float,
+    subscription_required: bool,
 ) -> Unplayable | None:
     """Why a viewer cannot play a title; None: they can, or nobody can tell: nobody knows where they are, or there are
-    no facts. But a profile with a limit is offered nothing of which nobody knows for whom it is.
+    no facts. But a profile with a limit is offered nothing of which nobody knows for whom it is. `now_s`: epoch
+    seconds, before holdings.until_s.
     """
     if facts is not None and not facts.is_published:
         return "not_published"
@@ -114,7 +120,7 @@ def unplayable(
         return "above_maturity_limit"
     if facts is None or viewer.territory is None:
         return None
-    licences = frozenset([w.licence for w in facts.windows if w.opens_s <= holdings.now_s < w.closes_s])
+    licences = frozenset([w.licence for w in facts.windows if w.opens_s <= now_s < w.closes_s])
     if not licences:
         return "not_available"
     return None if holdings.entitle(title_id, facts, licences, required=subscription_required) else "not_entitled"

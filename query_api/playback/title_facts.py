@@ -60,6 +60,8 @@ class TitlesKept:
 
     async def of(self, title_ids: Collection[str], territory: str | None) -> Mapping[str, TitleFacts | None]:
         """The facts of titles. What is left out nobody can tell now, since Postgres does not answer."""
+        if (all_of_them := self.known(title_ids, territory)) is not None:
+            return all_of_them
         await self.look()
         where = territory or NOWHERE
         known = {title_id: self._kept[where, title_id] for title_id in title_ids if (where, title_id) in self._kept}
@@ -67,6 +69,16 @@ class TitlesKept:
         if unknown:
             await self._guarded(lambda pool: self._read(pool, unknown, where, known))
         return known
+
+    def known(self, title_ids: Collection[str], territory: str | None) -> Mapping[str, TitleFacts | None] | None:
+        """The facts of titles, if all of them are kept and somebody looked a moment ago."""
+        if self._is_due:
+            return None
+        where = territory or NOWHERE
+        try:
+            return {title_id: self._kept[where, title_id] for title_id in title_ids}
+        except KeyError:
+            return None
 
     async def following(self, title_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """The episodes of the same series that come after each of some, in order: the next of them, as many as
@@ -81,8 +93,12 @@ class TitlesKept:
 
     async def look(self) -> None:
         """See whether the views moved, unless that was seen a moment ago."""
-        if self._clock() - self._checked_at_s >= self._settings.playable_titles_checked_s:
+        if self._is_due:
             await self._check()
+
+    @property
+    def _is_due(self) -> bool:
+        return self._clock() - self._checked_at_s >= self._settings.playable_titles_checked_s
 
     def forget(self) -> None:
         """Ask at the next read whether the views moved: they are known to have."""

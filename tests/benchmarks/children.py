@@ -1,8 +1,10 @@
 """Processes under measurement: started with the run's settings, waited for, metered, and ended."""
 
 import asyncio
+import platform
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,6 +36,8 @@ class Child:
 
     def cpu_s(self) -> float:
         """Seconds of CPU that it has used, user and system, all of its threads."""
+        if platform.system() == "Linux":  # by its clock, clock_getcpuclockid(3): psutil's ticks are of 10 ms
+            return time.clock_gettime((~self._process.pid << 3) | 2)
         used = psutil.Process(self._process.pid).cpu_times()
         return used.user + used.system
 

@@ -41,7 +41,8 @@ def at(moment: datetime) -> float:
 
 
 def why(title: TitleFacts | None, *held: bytes, viewer: Viewer = VIEWER, required: bool = True) -> Unplayable | None:
-    return unplayable("heat", title, viewer, Holdings(held, NOW), subscription_required=required)
+    holdings = Holdings(held, NOW)
+    return unplayable("heat", title, viewer, holdings, now_s=NOW.timestamp(), subscription_required=required)
 
 
 def test_a_subscriber_may_play_what_is_open_where_they_are() -> None:
@@ -133,11 +134,14 @@ def test_what_may_be_played_is_the_same_until_the_next_moment_that_is_told(
     title = facts()._replace(windows=tuple(windows))
     now, values = NOW + hours * timedelta(hours=1), [held, *bought]
     holdings = Holdings(values, now)
-    until_s = min(holdings.until_s, changes_at_s(title, holdings.now_s))
+    until_s = min(holdings.until_s, changes_at_s(title, at(now)))
     for later in (now + quarters * DAY / 4 for quarters in range(40)):
         if at(later) < until_s:
-            then = unplayable("heat", title, VIEWER, Holdings(values, later), subscription_required=True)
-            assert then == unplayable("heat", title, VIEWER, holdings, subscription_required=True)
+            then, *before = (
+                unplayable("heat", title, VIEWER, one, now_s=at(when), subscription_required=True)
+                for one, when in ((Holdings(values, later), later), (holdings, later), (holdings, now))
+            )
+            assert before == [then, then]
 
 
 def test_the_next_moment_is_told() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import redis.exceptions
@@ -11,8 +10,10 @@ from infra import redis as redis_client
 from infra.clock import monotonic_s
 from infra.settings import Settings
 from query_api.redis_reads import RedisReads
+from tests.query_api.little_redis import Reply, little_redis
 
 TIMEOUT_S = 0.2
+PATIENCE_S = 5.0
 READS_IN_A_ROUND_TRIP = 4
 
 
@@ -27,7 +28,7 @@ async def reads() -> AsyncIterator[RedisReads]:
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as hanging:
         port = hanging.sockets[0].getsockname()[1]
         client = redis_client.connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0", query_timeout_s=TIMEOUT_S))
-        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
+        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP, timeout_s=TIMEOUT_S)
         yield reads
         await reads.close()
         forever.set()
@@ -49,68 +50,59 @@ async def test_reads_that_fail_do_not_fail_those_that_come_after(reads: RedisRea
         assert monotonic_s() - began_s >= TIMEOUT_S / 2  # it was asked, and waited for
 
 
-class FlakyRedis:
-    """Answers when it is told to, or says that it is away."""
-
-    def __init__(self) -> None:
-        self.away = True
-        self.asked = asyncio.Event()
-        self.answer = asyncio.Event()
-
-    async def execute_command(self, *_: str) -> list[bytes]:
-        self.asked.set()
-        await self.answer.wait()
-        if self.away:
-            raise redis.exceptions.ConnectionError("away")
-        return [b"row"]
-
-
 async def test_reads_behind_a_failed_one_fail_with_it_and_the_next_is_asked_anew() -> None:
-    client: Any = FlakyRedis()
-    reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
-    first = asyncio.create_task(reads.values("a"))
-    await client.asked.wait()
-    behind = asyncio.create_task(reads.values("b"))
-    await asyncio.sleep(0)
-    client.answer.set()
-    for failed in (first, behind):
-        with pytest.raises(redis.exceptions.ConnectionError):
-            await failed
-    client.away = False
-    assert await reads.values("c") == [b"row"]
+    asked, may_answer, is_away = asyncio.Event(), asyncio.Event(), True
+
+    async def answer(_: str, key: str) -> Reply:
+        asked.set()
+        await may_answer.wait()
+        return ConnectionResetError() if is_away else [key.encode()]
+
+    async with little_redis(answer) as (client, _):
+        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP, timeout_s=PATIENCE_S)
+        first = asyncio.create_task(reads.values("a"))
+        await asked.wait()
+        behind = asyncio.create_task(reads.values("b"))
+        await asyncio.sleep(0)
+        may_answer.set()
+        for failed in (first, behind):
+            with pytest.raises(redis.exceptions.ConnectionError):
+                await failed
+        is_away = False
+        assert await reads.values("c") == [b"c"]
 
 
-class CountingRedis:
-    """Answers with the names of the keys, and counts round trips; one of them is something else than a hash."""
-
-    def __init__(self) -> None:
-        self.round_trips = 0
-        self._asked: list[str] = []
-
-    def pipeline(self, *, transaction: bool) -> "CountingRedis":
-        assert not transaction
-        self._asked = []
-        return self
-
-    def execute_command(self, _: str, key: str) -> None:
-        self._asked.append(key)
-
-    async def execute(self, *, raise_on_error: bool) -> list[object]:
-        assert not raise_on_error
-        self.round_trips += 1
-        return [redis.exceptions.ResponseError() if key == "wrong" else [key.encode()] for key in self._asked]
+async def echo(_: str, key: str) -> Reply:
+    """The name of a key; one of them is something else than a hash."""
+    return ValueError("WRONGTYPE it is no hash") if key == "wrong" else [key.encode()]
 
 
 async def test_several_hashes_are_read_in_the_round_trip_of_others() -> None:
-    client: Any = CountingRedis()
-    reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
-    two, one = await asyncio.gather(reads.values_of("a", "b"), reads.values("c"))
-    assert (two, one, client.round_trips) == ([[b"a"], [b"b"]], [b"c"], 1)
+    async with little_redis(echo) as (client, spoken):
+        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP, timeout_s=PATIENCE_S)
+        two, one = await asyncio.gather(reads.values_of("a", "b"), reads.values("c"))
+        assert (two, one, spoken.round_trips) == ([[b"a"], [b"b"]], [b"c"], 1)
 
 
 async def test_what_is_no_hash_fails_whoever_asked_for_it_and_nobody_else() -> None:
-    client: Any = CountingRedis()
-    reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP)
-    wrong, right = await asyncio.gather(reads.values_of("a", "wrong"), reads.values("c"), return_exceptions=True)
-    assert isinstance(wrong, redis.exceptions.ResponseError)
-    assert right == [b"c"]
+    async with little_redis(echo) as (client, _):
+        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP, timeout_s=PATIENCE_S)
+        wrong, right = await asyncio.gather(reads.values_of("a", "wrong"), reads.values("c"), return_exceptions=True)
+        assert isinstance(wrong, redis.exceptions.ResponseError)
+        assert right == [b"c"]
+
+
+async def test_a_reply_that_came_too_late_is_nobodys_afterwards() -> None:
+    late = asyncio.Event()
+
+    async def answer(_: str, key: str) -> Reply:
+        if key == "slow":
+            await late.wait()
+        return [key.encode()]
+
+    async with little_redis(answer) as (client, _):
+        reads = RedisReads(client, max_reads=READS_IN_A_ROUND_TRIP, timeout_s=TIMEOUT_S)
+        with pytest.raises(redis.exceptions.TimeoutError):
+            await reads.values("slow")
+        late.set()
+        assert await reads.values("quick") == [b"quick"]

@@ -5,12 +5,10 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from hiredis import pack_command
 from prometheus_client import Counter
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
-from infra.redis import Redis
+from infra.redis import Redis, round_trip
 from infra.settings import Settings
 from infra.telemetry import log
 
@@ -115,33 +113,15 @@ class Scripts:
         return [None if isinstance(reply, RedisError) else reply for reply in replies]
 
     async def _send(self, batch: list[_Call]) -> list[Replied]:
-        # Past redis-py's pipelines, which take twice the CPU of all that goes through them: packing in Python, and
-        # asking Redis before every pipeline whether it has the scripts.
-        pool = self._redis.connection_pool
-        connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # by its decorator
-        try:
-            await connection.send_packed_command([b"".join(map(_packed, batch))])
-            return [await _replied(connection) for _ in batch]
-        finally:
-            await pool.release(connection)
+        return await round_trip(self._redis, [_command(call) for call in batch], timeout_s=None)
 
     async def _load(self, scripts: set[Script]) -> None:
         for script in scripts:
             await self._redis.script_load(script.text)
 
 
-def _packed(call: _Call) -> bytes:
-    command = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.arguments)
-    packed: bytes = pack_command(command)  # type: ignore[arg-type]  # its stub says one argument
-    return packed
-
-
-async def _replied(connection: AbstractConnection) -> Replied:
-    try:
-        reply: Reply = await connection.read_response(disable_decoding=True)
-    except ResponseError as error:  # of one script; those after it have replies of their own
-        return error
-    return reply
+def _command(call: _Call) -> tuple[Argument, ...]:
+    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.arguments)
 
 
 def _failed_open(error: Exception, count: int) -> None:

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     curve,
     eventsourcing,
     freshness,
+    history,
     ingest,
     leases,
     memory,
@@ -45,6 +46,7 @@ class Name(StrEnum):
     PUBLISHING = "publishing"
     APPEND = "append"
     EVENTSOURCING = "eventsourcing"
+    HISTORY = "history"
     READS = "reads"
     REPLIES = "replies"
     CONTINUE_WATCHING = "continue-watching"
@@ -66,6 +68,7 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.PUBLISHING: publishing.run,
     Name.APPEND: append.run,
     Name.EVENTSOURCING: eventsourcing.run,
+    Name.HISTORY: history.run,
     Name.READS: reads.run,
     Name.REPLIES: replies.run,
     Name.CONTINUE_WATCHING: continue_watching.run,

@@ -1,8 +1,8 @@
 """What append, relay and project are compared with: the eventsourcing library, set up as its documentation shows it.
 
 It runs in an environment of its own, configured by the library's own variables (PERSISTENCE_MODULE, POSTGRES_...):
-`python pipeline.py write WRITERS STREAMS EACH`, `python pipeline.py read` or `python pipeline.py project`. It says
-"ready", begins when a line comes on its standard input (project: at once), and ends with what it measured as JSON.
+`python pipeline.py write WRITERS STREAMS EACH`, `read`, `decode` or `project`. It says "ready", begins when a line
+comes on its standard input (project: at once), and ends with what it measured as JSON.
 """
 
 import json
@@ -144,20 +144,29 @@ def _together(work: list[Callable[[], None]]) -> float:
     return time.perf_counter() - began_s
 
 
-def read() -> dict[str, float]:
-    """The notification log in order, from its beginning, again and again; nothing is done with it."""
+def read(*, decoding: bool = False) -> dict[str, float]:
+    """The notification log in order, from its beginning, again and again; nothing is done with it, or each event is
+    made of its notification.
+    """
     with Billing() as billing:
         _wait()
         began_s, began_cpu_s, events = time.perf_counter(), time.process_time(), 0
         while time.perf_counter() < began_s + READ_SECONDS:
-            events += sum(_sections(billing))
+            events += sum(_sections(billing, decoding))
         took_s = time.perf_counter() - began_s
         return {"per_s": events / took_s, "cpu_us": (time.process_time() - began_cpu_s) / events * 1e6}
 
 
-def _sections(billing: Billing) -> Iterator[int]:
+def decode() -> dict[str, float]:
+    """The same, decoding."""
+    return read(decoding=True)
+
+
+def _sections(billing: Billing, decoding: bool) -> Iterator[int]:
     start = 1
     while section := billing.notification_log.select(start, SECTION):
+        for notification in section if decoding else ():
+            billing.mapper.to_domain_event(notification)
         yield len(section)
         start = section[-1].id + 1
 
@@ -177,4 +186,7 @@ def _wait() -> None:
 
 if __name__ == "__main__":
     what, *numbers = sys.argv[1:]
-    print(json.dumps({"write": write, "read": read, "project": project}[what](*map(int, numbers))), flush=True)
+    print(
+        json.dumps({"write": write, "read": read, "decode": decode, "project": project}[what](*map(int, numbers))),
+        flush=True,
+    )

@@ -15,7 +15,7 @@ from audits.as_of.cuts import Cut, Decisive
 from audits.as_of.entitled import Entitled, ProfileUnknown
 from audits.as_of.holdings import Question, SubscriptionAsOf
 from audits.as_of.keys import KeyRefused, parsed
-from audits.as_of.rows import NotByKey, TooManyRows
+from audits.as_of.rows import NotByKey, TooManyRows, check_by_key
 from audits.as_of.streams import StreamAsOf, StreamUnknown
 from audits.as_of.titles import TitleAsOf
 from audits.history.asked import BadQuestion
@@ -112,6 +112,7 @@ async def entitled(settings: Settings, whether: Whether, moment: Moment) -> Enti
 async def rows(settings: Settings, name: str, key: Sequence[str], when: When) -> RowsAsOf:
     """Rows of a view."""
     view = answering.view_of(settings, name)
+    check_by_key(view)
     async with opened(settings) as sources:
         return await answering.rows(sources, view, parsed(view, key), when.cut())
 

@@ -70,19 +70,8 @@ def entitled_as_of(question: Question, told: Told, cut: Cut, *, subscription_req
     then = title_then(question.title_id, told.title, cut)
     lived, owned = holdings(question, told, cut)
     limit, of_profile = _maturity_limit(question, told, cut)
-    asked = Asked(
-        title_id=TitleId(question.title_id),
-        device_id="",
-        caller=Principal(
-            subject="audit",
-            account_id=question.account_id,
-            profile_id=question.profile_id,
-            maturity_limit=limit,
-        ),
-        territory=question.territory,
-    )
     found = facts_then(question, then, only(lived), owned.rows)
-    by, refusal = _decided(found, asked, subscription_required=subscription_required)
+    by, refusal = _decided(found, _asked(question, limit), subscription_required=subscription_required)
     mine = _of_titles(owned, _sold_as(question.title_id, then.title))
     facts = found if isinstance(found, Facts) else None
     standing = standing_of(only(lived), question.at)
@@ -110,6 +99,18 @@ def entitled_as_of(question: Question, told: Told, cut: Cut, *, subscription_req
             (*then.events, *about(SUBSCRIPTION, lived.events), *about(PURCHASE, mine), *about(PROFILE, of_profile))
         ),
     )
+
+
+def _asked(question: Question, maturity_limit: int | None) -> Asked:
+    """What a start would have asked."""
+    caller = Principal(
+        subject="audit",
+        account_id=question.account_id,
+        profile_id=question.profile_id,
+        maturity_limit=maturity_limit,
+    )
+    title_id = TitleId(question.title_id or "")
+    return Asked(title_id=title_id, device_id="", caller=caller, territory=question.territory)
 
 
 def facts_then(

@@ -150,15 +150,20 @@ class SeriesFolding(Folding):
 
 def folding(view: View[Any], wanted: Wanted, bounds: Bounds = Bounds()) -> Folding:
     """What folds a view by key. Raises NotByKey."""
+    check_by_key(view)
     if isinstance(view, KeyedView):
         return KeyedFolding(view, wanted, bounds)
-    if isinstance(view, SeriesView):
-        return SeriesFolding(view, wanted, bounds)
-    assert isinstance(view, AggregateView)
-    raise NotByKey(
-        f"{view.name} is added up of all rows of {view.source.name}, not folded from the events of a key: have it "
-        f"built as it was, with `playhead views rebuild {view.source.name} --as-of ...`"
-    )
+    assert isinstance(view, SeriesView)
+    return SeriesFolding(view, wanted, bounds)
+
+
+def check_by_key(view: View[Any]) -> None:
+    """Raises NotByKey of a view whose rows are not made of the events of a key."""
+    if isinstance(view, AggregateView):
+        raise NotByKey(
+            f"{view.name} is added up of all rows of {view.source.name}, not folded from the events of a key: have it "
+            f"built as it was, with `playhead views rebuild {view.source.name} --as-of ...`"
+        )
 
 
 def folded(view: View[Any], facts: Iterable[Fact], wanted: Wanted, bounds: Bounds = Bounds()) -> Folding:

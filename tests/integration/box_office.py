@@ -156,7 +156,7 @@ class BoxOffice:
             "select body from event_log where stream_id = $1 order by version", stream_id
         )
         told = [REGISTRY.decode(row["body"]) for row in rows]
-        await self._apply([_as_sent(each) for each in told], stream_id)
+        await self._apply([as_sent(each) for each in told], stream_id)
 
     async def _apply(self, events: Sequence[Envelope[Event]], stream_id: str) -> None:
         """To the views, but for what would have others bill it."""
@@ -216,7 +216,8 @@ def _envelope(event: Event, at: datetime, stream_id: str) -> Envelope[Event]:
     return envelope(event, id=new_id(), subject=stream_id, time=at, recordedtime=at, sequence=1)
 
 
-def _as_sent(recorded: Recorded[Event]) -> Envelope[Event]:
+def as_sent(recorded: Recorded[Event]) -> Envelope[Event]:
+    """An event that was read, as it was before it was written."""
     around = {name: getattr(recorded.envelope, name) for name in recorded.envelope.__struct_fields__}
     return Envelope[Event](**{**around, "data": recorded.data})
 

@@ -1,0 +1,163 @@
+"""What was so at a time, asked later of real servers, is what admission said at that time."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import NamedTuple
+
+import pytest
+
+from audits.as_of import answering
+from audits.as_of.cuts import Cut
+from audits.as_of.entitled import Entitled
+from audits.as_of.holdings import Question
+from audits.sources import Sources, opened
+from commands.catalog import commands as catalog
+from commands.catalog.decider import CATALOG
+from commands.handling import Target, Terms
+from commands.subscription import commands as c
+from commands.subscription.installation import of_account, of_purchase
+from events.envelope import Context
+from events.registry import REGISTRY
+from events.titles import Kind
+from events.types import AccountId, Licence, PurchaseId, TitleId
+from infra.access.permissions import Principal
+from infra.clock import utc_now
+from infra.ids import new_id
+from infra.settings import Settings, environment_of_child
+from tests.builders import title_details
+from tests.integration.box_office import ANYTIME, BoxOffice, account, as_sent, opened_box_office, viewer, window
+from tests.integration.showing import HOME
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+async def office(live: Settings) -> AsyncIterator[BoxOffice]:
+    async with opened_box_office(live) as office:
+        yield office
+
+
+@pytest.fixture
+async def sources(office: BoxOffice) -> AsyncIterator[Sources]:
+    async with opened(office.house.app.state.resources.settings) as sources:
+        yield sources
+
+
+class Film(NamedTuple):
+    """A film that editors publish in the log, and whoever asks for it."""
+
+    office: BoxOffice
+    title_id: str
+    someone: Principal
+
+    async def edits(self, command: catalog.CatalogCommand) -> None:
+        """Have something of it in the log, and in the views."""
+        terms = Terms(Context(correlation_id=new_id(), principal="editor-1"))
+        resources = self.office.house.app.state.resources
+        target = Target(self.title_id, f"catalog.title-{self.title_id}")
+        await resources.handling.handle(command, decider=CATALOG, target=target, terms=terms)
+        rows = await self.office.views.pool.fetch(
+            "select body from event_log where stream_id = $1 order by version desc limit 1", target.stream_id
+        )
+        await self.office.views.apply([as_sent(REGISTRY.decode(row["body"])) for row in rows])
+
+    async def seen(self) -> tuple[datetime, bool]:
+        """Whether it may be played now, as admission says it of the views."""
+        now = utc_now()
+        return now, await self.office.plays_at(now, self.title_id, self.someone)
+
+    def asked(self, at: datetime) -> Question:
+        return Question(account_id=account(self.someone), title_id=self.title_id, territory=HOME, at=at)
+
+
+async def published(office: BoxOffice, *licences: Licence) -> Film:
+    film = Film(office, f"film-{new_id()}", viewer())
+    windows = tuple(window(licence=licence) for licence in licences) or (ANYTIME,)
+    details = title_details(availability=windows)
+    await film.edits(catalog.PublishNewTitle(title_id=TitleId(film.title_id), kind=Kind.MOVIE, details=details))
+    return film
+
+
+async def answered(sources: Sources, film: Film, at: datetime) -> Entitled:
+    return await answering.entitled(sources, film.asked(at), Cut(known_at=at, happened_by=at))
+
+
+async def test_what_admission_said_is_what_is_answered_later(office: BoxOffice, sources: Sources) -> None:
+    """Subscribed, canceled, subscribed no more; then the title is withdrawn."""
+    film = await published(office)
+    mine = of_account(AccountId(account(film.someone)))
+    then = [await film.seen()]
+    await office.subscribes(film.someone)
+    await office.projects(mine.stream_id)
+    then.append(await film.seen())
+    await office.does(mine, c.Cancel(immediately=True))
+    await office.projects(mine.stream_id)
+    then.append(await film.seen())
+    await film.edits(catalog.WithdrawTitle(title_id=TitleId(film.title_id), reason="The licence ended."))
+    then.append(await film.seen())
+    assert [plays for _, plays in then] == [False, True, False, False]
+
+    answers = [await answered(sources, film, at) for at, _ in then]
+    assert [each.entitled for each in answers] == [plays for _, plays in then]
+    assert [each.refused for each in answers] == ["not-entitled", None, "not-entitled", "title-unknown"]
+    assert [event.type.split(".")[1] for event in answers[2].events] == [
+        "TitlePublished",
+        "SubscriptionStarted",
+        "SubscriptionActivated",
+        "SubscriptionCanceled",
+        "SubscriptionExpired",
+    ]
+    last = answers[2].events[-1]
+    row = await office.views.pool.fetchrow("select position, body from event_log where event_id = $1::uuid", last.id)
+    assert row is not None and last.place.endswith(f":{row['position']}")
+    titles = [
+        await answering.title(sources, film.title_id, Cut(known_at=at), at=at, territory=HOME) for at, _ in then[2:]
+    ]
+    assert [(each.published, each.available) for each in titles] == [(True, True), (False, False)]
+
+
+async def test_a_purchase_entitles_from_when_it_was_paid(office: BoxOffice, sources: Sources) -> None:
+    film = await published(office, Licence.EST)
+    then = [await film.seen()]
+    purchase_id = await office.purchases(film.someone, film.title_id, "purchase")
+    await office.projects(of_purchase(PurchaseId(purchase_id)).stream_id)
+    then.append(await film.seen())
+    answers = [await answered(sources, film, at) for at, _ in then]
+    assert [each.entitled for each in answers] == [plays for _, plays in then] == [False, True]
+    assert (answers[1].by, answers[1].purchase_id) == ("purchase", purchase_id)
+    held = await answering.subscription(sources, film.asked(then[1][0]), Cut(known_at=then[1][0]))
+    assert held.usable == (purchase_id,)
+
+
+async def test_a_stream_is_told_at_a_time_and_at_a_version(office: BoxOffice, sources: Sources) -> None:
+    film = await published(office)
+    await office.subscribes(film.someone)
+    name, before = of_account(AccountId(account(film.someone))).stream_id, utc_now()
+    await office.does(of_account(AccountId(account(film.someone))), c.Cancel())
+    known = await answering.stream(sources, name, Cut(known_at=before))
+    now = await answering.stream(sources, name, Cut())
+    assert known.later == now.version - known.version > 0
+    assert (await answering.stream(sources, name, Cut(), at_version=known.version)).state == known.state != now.state
+
+
+async def test_the_command_line_says_no_and_why_and_by_its_exit_status(office: BoxOffice, sources: Sources) -> None:
+    film = await published(office)
+    asked = ("--account", account(film.someone), "--title", film.title_id, "--territory", HOME)
+    status, said = await command_line(sources.settings, "entitled", *asked, "--at", utc_now().isoformat(), "--json")
+    told = json.loads(said)
+    assert (status, told["refused"], told["members"]["actions"]) == (3, "not-entitled", ["subscribe"])
+    assert [event["type"] for event in told["events"]] == ["catalog.TitlePublished.v1"]
+
+
+async def command_line(settings: Settings, *arguments: str) -> tuple[int | None, str]:
+    environment = environment_of_child(
+        state_dir=settings.state_dir, postgres_dsn=settings.postgres_dsn, subscription_required=True
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "playhead", "audit", "as-of", *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    return process.returncode, told.decode()

@@ -3,7 +3,7 @@ compares the log, Kafka and every view.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ from audits.backups.manifest import Applied, Backup, BackupRefused, Noted
 from audits.backups.restoring import source_of
 from audits.backups.showing import Show, Step, nobody
 from audits.backups.topics import looking
-from audits.backups.views import applied_in, noted, topics_of_store
+from audits.backups.views import applied_in, noted, topics_by_view, topics_of_store
 from infra.clock import monotonic_s
 from infra.postgres import Connection, connect
 from infra.settings import Settings
@@ -48,12 +48,12 @@ async def verify(
         async with looking(settings) as topics:
             differ = await topics.compare(source_of(settings, directory, backup, archive_url), backup.archive, show)
             found.append(Finding(KAFKA, not differ, "; ".join(differ)))
-        applied = await _all_applied(settings, connection, backup, show)
+        applied = await all_applied(settings, connection, backup.topics, show)
         await connection.execute("begin isolation level repeatable read read only")
         held = await noted(settings, connection, show)
     finally:
         await connection.close()
-    return found + compared(backup, applied, held)
+    return found + compared(backup, applied, held, topics_by_view(settings))
 
 
 async def _log(connection: Connection, backup: Backup) -> Finding:
@@ -64,12 +64,14 @@ async def _log(connection: Connection, backup: Backup) -> Finding:
     return Finding(LOG, equal=True, detail=f"{sum(head.position for head in backup.heads)} events")
 
 
-async def _all_applied(settings: Settings, connection: Connection, backup: Backup, show: Show) -> list[Applied]:
-    """Wait until the relay and every view have got on to the end; how far they are then."""
+async def all_applied(settings: Settings, connection: Connection, counts: dict[str, int], show: Show) -> list[Applied]:
+    """Wait until the relay and every view have got on to the end; how far they are then. `counts`: of partitions, by
+    topic. Raises BackupRefused when they do not.
+    """
     least: int | None = None
     moved_at_s = monotonic_s()
     while True:
-        applied, left, total = await _left(settings, connection, backup)
+        applied, left, total = await _left(settings, connection, counts)
         show(Step("building views", total - left, total))
         if not left:
             return applied
@@ -83,13 +85,13 @@ async def _all_applied(settings: Settings, connection: Connection, backup: Backu
         await asyncio.sleep(settings.backup_poll_s)
 
 
-async def _left(settings: Settings, connection: Connection, backup: Backup) -> tuple[list[Applied], int, int]:
+async def _left(settings: Settings, connection: Connection, counts: dict[str, int]) -> tuple[list[Applied], int, int]:
     """How far the views are, how many records are left to be relayed and applied, and how many there are."""
     unrelayed = await connection.fetchval(UNRELAYED)
     async with looking(settings) as topics:
         bounds = await topics.bounds()
     try:
-        applied = await applied_in(settings, connection, backup.topics)
+        applied = await applied_in(settings, connection, counts)
     except ProjectionError:
         applied = []
     reached = {(each.store, each.topic, each.partition): each.next_offset for each in applied}
@@ -103,16 +105,23 @@ async def _left(settings: Settings, connection: Connection, backup: Backup) -> t
     return applied, left, total
 
 
-def compared(backup: Backup, applied: Sequence[Applied], held: Sequence[Noted]) -> list[Finding]:
-    """Every view beside what it was, where it has the same events in it. Pure."""
+def compared(
+    backup: Backup,
+    applied: Sequence[Applied],
+    held: Sequence[Noted],
+    topics: Mapping[tuple[str, str], Collection[str]],
+) -> list[Finding]:
+    """Every view beside what it was; it may differ where it has other events in it. `topics`: by store and view, what
+    it is made of. Pure.
+    """
     before, now = _by_view(backup.views), _by_view(held)
-    as_far = {
-        store: {each for each in applied if each.store == store}
-        == {each for each in backup.applied if each.store == store}
-        for store in STORES
-    }
-    views = sorted({*before, *now})
-    return [_compared(view, before.get(view), now.get(view), as_far=as_far[view[0]]) for view in views]
+    others = {(each.store, each.topic) for each in {*applied} ^ {*backup.applied}}
+    return [
+        _compared(
+            view, before.get(view), now.get(view), as_far=not others & {(view[0], topic) for topic in topics[view]}
+        )
+        for view in sorted({*before, *now})
+    ]
 
 
 def _by_view(views: Sequence[Noted]) -> Mapping[tuple[str, str], Noted]:

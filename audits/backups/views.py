@@ -9,7 +9,6 @@ from infra.clock import utc_now
 from infra.postgres import Connection
 from infra.settings import Settings
 from projections.app import STORES, cassandra_views, postgres_views, redis_views
-from projections.errors import ProjectionError
 from projections.slabs import Partition
 from projections.store import Checkpoints
 from projections.versions.comparing import Tally
@@ -17,6 +16,7 @@ from projections.versions.folded_into import OTHERS
 from projections.versions.groups import PROJECTION, Group, grouped
 from projections.versions.in_cassandra import CassandraHome
 from projections.versions.in_redis import RedisHome
+from projections.versions.registry import VersionRefused
 from projections.versions.verify import comparable, digest_of, kept_of
 from projections.worker import topics_of
 
@@ -36,6 +36,11 @@ def views_of(settings: Settings, store: str) -> Sequence[Any]:
 def topics_of_store(settings: Settings, store: str) -> list[str]:
     """What the projection of a store reads."""
     return topics_of(views_of(settings, store))
+
+
+def topics_by_view(settings: Settings) -> dict[tuple[str, str], list[str]]:
+    """By store and view, the topics that it is made of."""
+    return {(store, view.name): topics_of([view]) for store in STORES for view in views_of(settings, store)}
 
 
 async def applied_in(settings: Settings, connection: Connection, topics: dict[str, int]) -> list[Applied]:
@@ -69,22 +74,22 @@ async def noted(settings: Settings, connection: Connection, show: Show) -> list[
         rows, digest = await digest_of(connection, kept_of(view, view.name, utc_now()), listed)
         found.append(Noted(PROJECTION, view.name, rows, digest))
     for store in OTHERS:
-        for group in grouped(views_of(settings, store), store).values():
-            show(Step("adding up views", len(found), total))
-            if (one := await _noted(settings, group)) is not None:
-                found.append(one)
+        async with RedisHome(settings) if store == "redis" else CassandraHome(settings) as home:
+            for group in grouped(views_of(settings, store), store).values():
+                show(Step("adding up views", len(found), total))
+                if (one := await _noted(home, group)) is not None:
+                    found.append(one)
     return found
 
 
-async def _noted(settings: Settings, group: Group) -> Noted | None:
+async def _noted(home: RedisHome | CassandraHome, group: Group) -> Noted | None:
     """None for a view whose projection never ran."""
     tally = Tally(0)
-    async with RedisHome(settings) if group.store == "redis" else CassandraHome(settings) as home:
-        try:
-            live = await home.live(group.name)
-        except ProjectionError:
-            return None
-        async for rows in home.rows(group, live.version):
-            tally.add(rows)
+    try:
+        live = await home.live(group.name)
+    except VersionRefused:
+        return None
+    async for rows in home.rows(group, live.version):
+        tally.add(rows)
     compared = tally.compared(group.name)
     return Noted(group.store, group.name, compared.rows, compared.digest)

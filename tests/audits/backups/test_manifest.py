@@ -9,9 +9,9 @@ from audits.backups import manifest
 from audits.backups.checking import compared
 from audits.backups.manifest import TABLES, Applied, Backup, BackupRefused, Dumped, Noted
 
-
 AT = datetime(2026, 11, 21, 21, 4, tzinfo=UTC)
 ROWS = "postgres/event_log.copy"
+TOPICS = {("redis", "continue_watching"): ["playback.events"], ("cassandra", "watch_history"): ["playback.events"]}
 
 
 def backup_in(directory: Path, **changes: object) -> Backup:
@@ -78,18 +78,18 @@ def test_a_file_that_was_changed_or_is_gone_is_named(tmp_path: Path) -> None:
 def test_views_are_compared_where_they_have_the_same_events(tmp_path: Path) -> None:
     backup = backup_in(tmp_path)
     held = [Noted("redis", "continue_watching", 2, "ef"), Noted("cassandra", "watch_history", 3, "cd")]
-    same = compared(backup, backup.applied, held)
+    same = compared(backup, backup.applied, held, TOPICS)
     assert [(one.what, one.equal) for one in same] == [
         ("watch_history in cassandra", True),
         ("continue_watching in redis", False),
     ]
-    later = compared(backup, [Applied("redis", "playback.events", 0, 10)], held)
+    later = compared(backup, [Applied("redis", "playback.events", 0, 10)], held, TOPICS)
     assert [one.equal for one in later] == [True, None]
 
 
 def test_a_view_that_is_gone_differs_and_one_that_moved_cannot_be_compared(tmp_path: Path) -> None:
     backup = backup_in(tmp_path, views=[Noted("redis", "continue_watching", 2, "ef")])
-    found = compared(backup, backup.applied, [Noted("cassandra", "watch_history", 3, "cd")])
+    found = compared(backup, backup.applied, [Noted("cassandra", "watch_history", 3, "cd")], TOPICS)
     assert [(one.what, one.equal) for one in found] == [
         ("watch_history in cassandra", None),
         ("continue_watching in redis", False),

@@ -4,13 +4,16 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from audits.as_of import answering
 from audits.as_of.cuts import Cut
+from audits.as_of.cutting import ends_of
 from audits.as_of.entitled import Entitled
 from audits.as_of.holdings import Question
 from audits.sources import Sources, opened
@@ -19,19 +22,23 @@ from commands.catalog.decider import CATALOG
 from commands.handling import Target, Terms
 from commands.subscription import commands as c
 from commands.subscription.installation import of_account, of_purchase
-from events.envelope import Context
+from events.envelope import Context, encode
 from events.registry import REGISTRY
 from events.titles import Kind
 from events.types import AccountId, Licence, PurchaseId, TitleId
 from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
+from infra.kafka import new_producer
 from infra.settings import Settings, environment_of_child
-from tests.builders import title_details
+from projections.slabs import Partition
+from tests.builders import EVENING, playback_started, session, title_details
+from tests.integration.archiving import new_topic
 from tests.integration.box_office import ANYTIME, BoxOffice, account, as_sent, opened_box_office, viewer, window
 from tests.integration.showing import HOME
 
 pytestmark = pytest.mark.integration
+SECOND: Final = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +168,17 @@ async def command_line(settings: Settings, *arguments: str) -> tuple[int | None,
     )
     told, _ = await process.communicate()
     return process.returncode, told.decode()
+
+
+async def test_a_cut_is_found_in_kafka_by_when_records_were_taken(live: Settings, tmp_path: Path) -> None:
+    topic, told = await new_topic(live), [EVENING + second * SECOND for second in (0, 2, 1, 5)]
+    producer = new_producer(live)
+    await producer.start()
+    for at in told:
+        said = encode(replace(playback_started(session()), recordedtime=at))
+        await producer.send_and_wait(topic, said, partition=0, timestamp_ms=int(at.timestamp() * 1000))
+    await producer.stop()
+    async with opened(live.model_copy(update={"state_dir": tmp_path})) as sources:
+        for second, end in ((-1, 0), (0, 1), (1, 1), (2, 3), (4, 3), (5, 4), (10**6, 4)):
+            ends = await ends_of(sources, [topic], at=EVENING + second * SECOND)
+            assert ends[Partition(topic, 0)] == end, second

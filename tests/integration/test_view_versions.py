@@ -18,7 +18,7 @@ from infra.ids import new_id
 from infra.postgres import Pool, Role, connect, connect_pool, migrate
 from infra.settings import Settings
 from infra.view_lag import Ends, behind
-from playhead.view_versions import show, swap
+from playhead.view_versions import rebuild, show, swap
 from projections.app import postgres_views
 from projections.versions import anywhere, changes, registry
 from projections.versions.build import Build
@@ -410,6 +410,8 @@ async def test_a_version_as_of_a_cut_is_what_was_live_then_and_never_live_again(
         await swap(patient, SESSIONS, None, force=True)
     [shown] = await show(patient, SESSIONS, None, [f"session={name}-0"], 10)
     assert shown["session_id"] == f"{name}-0"
+    await rebuild(patient, SESSIONS, None, "2020-01-01T00:00:00Z")  # before anything was taken
+    assert await show(patient, SESSIONS, None, [], 10) == []
 
 
 async def applied_to(pool: Pool, group: Group) -> dict[str, int]:

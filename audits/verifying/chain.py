@@ -136,27 +136,35 @@ class Chain:
     def _moved(self, rows: list[Row], odd: int, previous: bytes, found: list[Finding]) -> int | None:
         """Whether rows changed places, were put in, or taken out: then that is said, undone, and gone on from."""
         row, shift = rows[odd], self.link.shift
-        before = [*self._passed, *rows[max(0, odd - RENUMBERED_MAX - 1) : odd]]
-        for more in range(1, min(RENUMBERED_MAX, len(before) - 1) + 1):
-            if self._links(before[-more - 1].hash, row, shift + more):
-                found.extend(self._finding(Kind.INSERTED, "event", each) for each in before[-more:])
-                self.link = Link(row.position - 1, before[-more - 1].hash, shift + more)
-                return odd
         for other in range(odd + 1, len(rows)):
             mended = self._swapped_back(rows, odd, other, previous)
             if mended:
                 found.append(self._finding(Kind.SWAPPED, "events", row, f"with position {rows[other].position}"))
                 rows[odd], rows[other] = mended
                 return odd
+        if (inserted := self._inserted(rows, odd, previous, found)) is not None:
+            return inserted
         for more in range(1, RENUMBERED_MAX + 1):
-            if odd + more < len(rows) and self._links(previous, rows[odd + more], shift + more):
-                found.extend(self._finding(Kind.INSERTED, "event", each) for each in rows[odd : odd + more])
-                self.link = Link(rows[odd + more - 1].position, previous, shift + more)
-                return odd + more
             if odd + 1 < len(rows) and self._links(row.hash, rows[odd + 1], shift - more):
                 lost = f"{more} before it, with those after counted anew"
                 found.append(self._finding(Kind.REMOVED, "event", row, lost))
                 self.link = Link(row.position - 1, None, shift - more)
+                return odd
+        return None
+
+    def _inserted(self, rows: list[Row], odd: int, previous: bytes, found: list[Finding]) -> int | None:
+        """Whether rows were put in here, or, chained as they must be, just before here; the row to go on with."""
+        row, shift = rows[odd], self.link.shift
+        for more in range(1, min(RENUMBERED_MAX, len(rows) - odd - 1) + 1):
+            if self._links(previous, rows[odd + more], shift + more):
+                found.extend(self._finding(Kind.INSERTED, "event", each) for each in rows[odd : odd + more])
+                self.link = Link(rows[odd + more - 1].position, previous, shift + more)
+                return odd + more
+        before = [*self._passed, *rows[max(0, odd - RENUMBERED_MAX - 1) : odd]]
+        for more in range(1, min(RENUMBERED_MAX, len(before) - 1) + 1):
+            if self._links(before[-more - 1].hash, row, shift + more):
+                found.extend(self._finding(Kind.INSERTED, "event", each) for each in before[-more:])
+                self.link = Link(row.position - 1, before[-more - 1].hash, shift + more)
                 return odd
         return None
 

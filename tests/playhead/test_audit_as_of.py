@@ -14,8 +14,12 @@ from audits.as_of.entitled import Entitled
 from audits.as_of.holdings import SubscriptionAsOf
 from audits.as_of.streams import StreamAsOf
 from audits.as_of.titles import TitleAsOf
+from infra.settings import Settings
 from playhead.audit_as_of import app
 from playhead.audit_as_of_work import NOT_ENTITLED, Moment, When, run, told
+from playhead.view_versions import group_of, stop_of
+from projections.slabs import Partition
+from projections.versions.registry import Stop, VersionRefused
 
 AT: Final = datetime(2026, 11, 21, 12, 4, tzinfo=UTC)
 NO: Final = Entitled(
@@ -116,3 +120,15 @@ def test_what_cannot_be_asked_is_refused_in_a_line(arguments: list[str], why: st
     ended = CliRunner().invoke(app, arguments)
     assert ended.exit_code == 1
     assert why in " ".join(ended.output.split())
+
+
+@pytest.mark.parametrize("as_of", ["yesterday", "2026-11-21T21:04:00", "nothing.events:0:1"])
+async def test_a_view_is_not_built_as_of_what_is_no_cut(as_of: str) -> None:
+    with pytest.raises(VersionRefused):
+        await stop_of(Settings(), group_of(Settings(), "playback_sessions"), as_of)
+
+
+def test_whatever_is_built_as_of_a_cut_ends_at_its_offsets() -> None:
+    stop = Stop("then", {"playback.events:3": 7})
+    assert stop.of(Partition("playback.events", 3)) == 7
+    assert stop.of(Partition("playback.events", 4)) == 0

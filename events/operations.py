@@ -111,11 +111,20 @@ class ViewChangeFailed(Event, frozen=True):
     detail: str
 
 
+class ViewChangeCanceled(Event, frozen=True):
+    """An operator does not want any more what was asked, and was not begun yet. `request`: its number."""
+
+    view: str
+    request: int
+    action: ViewAction
+    reason: str | None = None
+
+
 LetterEvent = RecordDeadLettered | DeadLetterApplied
 """What projections say, in the dead-letter topics."""
 LetterDecision = DeadLetterRetried | DeadLetterDiscarded
 """What operators decide about dead letters, in the event log."""
-ViewChangeEvent = ViewChangeRequested | ViewChangeCompleted | ViewChangeFailed
+ViewChangeEvent = ViewChangeRequested | ViewChangeCompleted | ViewChangeFailed | ViewChangeCanceled
 """What operators ask of views, and what it came to, in the event log."""
 OperationsEvent = LetterDecision | ViewChangeEvent
 """Everything of operators in the event log."""

@@ -39,7 +39,8 @@ from projections.worker import GC_THRESHOLDS
 
 PRINCIPAL: Final = "rebuilds"
 BEGUN: Final = """
-    update view_requests set begun_at = now(), tries = tries + 1, trouble = null where view = $1 and number = $2
+    update view_requests set begun_at = now(), tries = tries + 1, trouble = null
+    where view = $1 and number = $2 and outcome is null returning 1
 """
 TROUBLE: Final = "update view_requests set trouble = $3 where view = $1 and number = $2"
 
@@ -147,7 +148,8 @@ class Rebuilds:
     async def _carry_out(self, request: Request, is_built_here: bool) -> None:
         """Try, and say what it came to; or why it is tried again later."""
         try:
-            await self._conclude(request, await self._tried(request, is_built_here))
+            if (ended := await self._tried(request, is_built_here)) is not None:
+                await self._conclude(request, ended)
         except AWAY as error:
             pause_s = min(0.5 * 2 ** min(request.tries, 10), self._settings.store_retry_max_s)
             self._not_before_s[request.key] = monotonic_s() + pause_s
@@ -156,10 +158,12 @@ class Rebuilds:
         else:
             self._not_before_s.pop(request.key, None)
 
-    async def _tried(self, request: Request, is_built_here: bool) -> ConcludeViewChange:
+    async def _tried(self, request: Request, is_built_here: bool) -> ConcludeViewChange | None:
+        """What it came to; None: it was canceled meanwhile."""
         if request.tries >= self._settings.view_request_max_tries:
             return _failed(request, f"it was begun {request.tries} times, and never came to an end")
-        await self._pool.execute(BEGUN, *request.key)
+        if not await self._pool.fetchval(BEGUN, *request.key):
+            return None
         log.info("view_request_begun", **_named(request))
         try:
             done = await self._changes.carry_out(request, is_built_here=is_built_here)

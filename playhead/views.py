@@ -26,7 +26,7 @@ from playhead.console import fail, out, say
 T = TypeVar("T")
 
 HELP = (
-    "Versions of the views: playhead views list | status | rebuild | verify | swap | rollback | retire. "
+    "Versions of the views: playhead views list | status | rebuild | verify | swap | rollback | retire | cancel. "
     "A view is rebuilt from Kafka beside the live one, together with what is added up of it; then it is "
     "compared, and swapped in while everything goes on."
 )
@@ -38,7 +38,7 @@ Number = Annotated[int | None, typer.Option("--version", help="default: the newe
 
 @app.callback()
 def _views() -> None:
-    """Versions of the views: list, status, rebuild, verify, swap, rollback, retire."""
+    """Versions of the views: list, status, rebuild, verify, swap, rollback, retire; cancel what was asked over HTTP."""
 
 
 @app.command("list")
@@ -100,6 +100,18 @@ def pause(view: View) -> None:
 def resume(view: View) -> None:
     """Have it go on."""
     _paused(view, False)
+
+
+@app.command()
+def cancel(
+    view: View,
+    number: Annotated[int, typer.Argument(help="of the request, as GET /v1/views/requests shows it")],
+    reason: Annotated[str | None, typer.Option(help="kept with it")] = None,
+) -> None:
+    """Have a request not carried out that was asked over HTTP and still waits."""
+    from playhead.view_cancelation import cancel as take_back  # noqa: PLC0415
+
+    _run(take_back(settings(), view, number, reason))
 
 
 @app.command()

@@ -49,6 +49,7 @@ RETRIED: Final = Counter(
     "playhead_projection_dead_letters_retried_total", "Dead letters tried again", ["projection", "topic", "outcome"]
 )
 RETRIES: Final = Counter("playhead_projection_store_retries_total", "Tries that the store did not take", ["projection"])
+SWEPT: Final = Counter("playhead_projection_rows_swept_total", "Rows removed that are not kept any more", ["view"])
 PLACEMENTS: Final = Counter(
     "playhead_projection_placements_total", "Partitions read from the store's checkpoint anew", ["projection"]
 )

@@ -16,6 +16,7 @@ from infra.clock import Clock, utc_now
 from infra.postgres import Connection, Role, connect
 from infra.settings import Settings
 from infra.telemetry import log
+from projections.metrics import SWEPT
 from projections.views import AggregateView, View
 
 AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -55,6 +56,7 @@ class Sweeper:
         while True:
             gone = len(await connection.fetch(sql, before, most, timeout=self._settings.query_timeout_s))
             removed += gone
+            SWEPT.labels(view.name).inc(gone)
             if gone < most:
                 return removed
             await asyncio.sleep(self._settings.sweep_pause_s)

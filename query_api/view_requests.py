@@ -76,13 +76,13 @@ class ViewRequestUnknown(Refusal):
 class ViewRequest(BaseModel):
     """What somebody asked of a view. `version`: what it is done with; of a rebuild, what came of it. `tries`: how often
     it was begun, as what is interrupted is begun again; `trouble`: why it is not done yet. `detail`: what it came to,
-    or why it could not be done.
+    or why it could not be done, or is not wanted any more.
     """
 
     view: str
     number: int
     action: Literal["rebuild", "pause", "resume", "verify", "swap", "rollback", "retire"]
-    status: Literal["waiting", "under_way", "completed", "failed"]
+    status: Literal["waiting", "under_way", "completed", "failed", "canceled"]
     version: int | None
     max_events_per_s: int | None
     accept: bool

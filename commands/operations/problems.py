@@ -19,6 +19,8 @@ PROBLEMS: Final[Problems] = {
     r.ViewVersionUnverified: ProblemKind(
         409, "view-version-unverified", "The version was not found to be as the live one"
     ),
+    r.ViewRequestUnknown: ProblemKind(404, "view-request-unknown", "There is no such request"),
+    r.ViewRequestBegun: ProblemKind(409, "view-request-begun", "The request is under way, or done"),
     r.ViewBusy: ProblemKind(409, "view-busy", "Too much is asked of the view and not done yet"),
 }
 

@@ -39,5 +39,13 @@ class ViewVersionUnverified(Refusal):
     """Nobody has compared the version with the live one, or it differs and nobody said that it may."""
 
 
+class ViewRequestUnknown(Refusal):
+    """Nothing was asked of the view under this number."""
+
+
+class ViewRequestBegun(Refusal):
+    """What was asked is under way already, or done."""
+
+
 class ViewBusy(Refusal):
     """As much as may be is asked of the view, and not done yet."""

@@ -11,8 +11,14 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from commands.handling import Handling, Outcome, Target, Terms
-from commands.operations.refusals import ViewUnknown
-from commands.operations.view_decider import VIEW_CHANGES, ConcludeViewChange, KnownVersion, RequestViewChange
+from commands.operations.refusals import ViewRequestBegun, ViewRequestUnknown, ViewUnknown
+from commands.operations.view_decider import (
+    VIEW_CHANGES,
+    CancelViewChange,
+    ConcludeViewChange,
+    KnownVersion,
+    RequestViewChange,
+)
 from events.envelope import Event
 from events.operations import ViewChangeCompleted, ViewChangeFailed, ViewChangeRequested
 from events.refusals import Refusal
@@ -32,6 +38,15 @@ ASKED: Final = """
 ENDED: Final = """
     update view_requests set ended_at = now(), outcome = $3, detail = $4, version = coalesce($5, version)
     where view = $1 and number = $2
+"""
+
+STATUS: Final = """
+    select coalesce(outcome, case when begun_at is null then 'waiting' else 'under_way' end)
+    from view_requests where view = $1 and number = $2
+"""
+CANCELED: Final = """
+    update view_requests set ended_at = now(), outcome = 'canceled', detail = $3
+    where view = $1 and number = $2 and outcome is null and begun_at is null returning 1
 """
 
 
@@ -92,6 +107,22 @@ class ViewChanges:
             ended, decider=VIEW_CHANGES, target=_target(view), terms=terms, alongside=keep
         )
         return bool(outcome.recorded)
+
+    async def cancel(self, view: str, number: int, reason: str | None, terms: Terms) -> Outcome:
+        """Have a request not carried out that waits. Raises ViewRequestUnknown, ViewRequestBegun."""
+        status = await self.pool.fetchval(STATUS, view, number)
+        if status is None:
+            raise ViewRequestUnknown(f"nothing was asked of {view!r} under {number}")
+
+        async def keep(connection: Connection, events: list[Event]) -> None:
+            for _ in events:
+                if not await connection.fetchval(CANCELED, view, number, reason):
+                    raise ViewRequestBegun(f"request {number} has just been begun")
+
+        command = CancelViewChange(request=number, status=status, reason=reason)
+        return await self.handling.handle(
+            command, decider=VIEW_CHANGES, target=_target(view), terms=terms, alongside=keep
+        )
 
     async def _unknown(self, view: str) -> str:
         source = await self.pool.fetchval(REBUILT_WITH, view)

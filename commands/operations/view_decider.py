@@ -12,9 +12,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.decider import Decider
-from commands.operations.refusals import ViewBusy, ViewVersionUnfit, ViewVersionUnknown, ViewVersionUnverified
+from commands.operations.refusals import (
+    ViewBusy,
+    ViewRequestBegun,
+    ViewVersionUnfit,
+    ViewVersionUnknown,
+    ViewVersionUnverified,
+)
 from events.envelope import Event
-from events.operations import ViewAction, ViewChangeCompleted, ViewChangeFailed, ViewChangeRequested
+from events.operations import (
+    ViewAction,
+    ViewChangeCanceled,
+    ViewChangeCompleted,
+    ViewChangeFailed,
+    ViewChangeRequested,
+)
 
 BUILT: Final = ("building", "catching_up")
 INSPECTED: Final = ("inspecting", "inspection")
@@ -53,7 +65,16 @@ class ConcludeViewChange:
     has_failed: bool = False
 
 
-ViewCommand: TypeAlias = RequestViewChange | ConcludeViewChange
+@dataclass(frozen=True, kw_only=True)
+class CancelViewChange:
+    """Have what was asked not done, as long as nobody has begun it. `status`: of the request, as it is shown."""
+
+    request: int
+    status: str
+    reason: str | None = None
+
+
+ViewCommand: TypeAlias = RequestViewChange | ConcludeViewChange | CancelViewChange
 
 
 class ViewState(Struct, frozen=True, kw_only=True):
@@ -67,13 +88,13 @@ def evolve(state: ViewState, event: Event) -> ViewState:
     """The state after an event."""
     if isinstance(event, ViewChangeRequested):
         return ViewState(events=state.events + 1, open=(*state.open, event))
-    assert isinstance(event, ViewChangeCompleted | ViewChangeFailed)
+    assert isinstance(event, ViewChangeCompleted | ViewChangeFailed | ViewChangeCanceled)
     return ViewState(events=state.events + 1, open=tuple(each for each in state.open if each.number != event.request))
 
 
 def decide(command: ViewCommand, state: ViewState, now: datetime) -> list[Event]:
     """What waits already is not asked twice, nor what is so already; a request ends once. Raises ViewVersionUnknown,
-    ViewVersionUnfit, ViewVersionUnverified, ViewBusy.
+    ViewVersionUnfit, ViewVersionUnverified, ViewRequestBegun, ViewBusy.
     """
     match command:
         case RequestViewChange(asked=asked, versions=versions, open_max=open_max):
@@ -85,6 +106,17 @@ def decide(command: ViewCommand, state: ViewState, now: datetime) -> list[Event]
             return [replace(found, number=state.events + 1)]
         case ConcludeViewChange(request=number):
             return [_end(command, each) for each in state.open if each.number == number]
+        case CancelViewChange(request=number, status=status, reason=reason):
+            if status not in ("waiting", "canceled"):
+                raise ViewRequestBegun(
+                    f"request {number} is {status.replace('_', ' ')}: what is being built is paused, or its version "
+                    "retired; what is done is undone by another request"
+                )
+            return [
+                ViewChangeCanceled(view=each.view, request=number, action=each.action, reason=reason)
+                for each in state.open
+                if each.number == number
+            ]
 
 
 def _end(command: ConcludeViewChange, asked: ViewChangeRequested) -> Event:

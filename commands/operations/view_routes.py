@@ -20,10 +20,14 @@ from infra.access.permissions import Scope
 
 VERSION_MAX: Final = 1_000_000
 PACE_MAX: Final = 10_000_000
+REQUEST_MAX: Final = 2**31 - 1
 WHY: Final = "the fold of sessions is mended"
 
 ViewPath = Annotated[str, Path(min_length=1, max_length=63, pattern=r"^[a-z0-9_]+$", description="as in GET /v1/views")]
 VersionPath = Annotated[int, Path(ge=1, le=VERSION_MAX, description="as in GET /v1/views")]
+RequestPath = Annotated[
+    int, Path(ge=1, le=REQUEST_MAX, description="`version` in the reply to the request", examples=[3])
+]
 Asked = Annotated[Terms, Depends(terms)]
 
 
@@ -184,6 +188,18 @@ async def retire_version(
     """Have a version that is not live dropped, with its rows."""
     request = ViewChangeRequested(view=view, number=0, action=ViewAction.RETIRE, version=version, reason=body.reason)
     return await _asked(request, changes, asked, response)
+
+
+@router.post("/{view}/requests/{number}/cancel", responses=refused_by(r.ViewRequestUnknown, r.ViewRequestBegun))
+async def cancel_view_request(
+    view: ViewPath, number: RequestPath, body: ViewBody, changes: Changes, asked: Asked, response: Response
+) -> Recorded:
+    """Have what was asked of a view not done, as long as it waits. What is under way is paused, or its version is
+    retired.
+    """
+    outcome = await changes.cancel(view, number, body.reason, asked)
+    describe(response, outcome)
+    return Recorded.of(outcome)
 
 
 async def _asked(request: ViewChangeRequested, changes: ViewChanges, asked: Terms, response: Response) -> Recorded:

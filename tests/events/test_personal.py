@@ -50,6 +50,7 @@ NOT_PERSONAL: Final = {
     "DeadLetterDiscarded": STAFF,
     "DeadLetterRetried": MACHINES,
     "RecordDeadLettered": MACHINES,
+    "ViewChangeCanceled": STAFF,
     "ViewChangeCompleted": MACHINES,
     "ViewChangeFailed": MACHINES,
     "ViewChangeRequested": STAFF,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from events import playback as p
 from events.envelope import Envelope, Event
@@ -18,7 +19,7 @@ from projections.app import postgres_views
 from projections.playback.quality import QualityByTime
 from projections.sweeping import Sweeper, removing
 from projections.versions.tables import create_like
-from projections.versions.verify import _digest, kept_of
+from projections.versions.verify import digest_of, kept_of
 from projections.views import AggregateView
 from tests.builders import movie, playback_started, reported, session
 from tests.integration.catalog_views import CatalogViews, catalog_views
@@ -44,6 +45,11 @@ def sweeper(views: CatalogViews) -> Sweeper:
     return Sweeper(postgres_views(views.settings), views.settings)
 
 
+def swept(view: str) -> float:
+    """What a worker's metrics say."""
+    return REGISTRY.get_sample_value("playhead_projection_rows_swept_total", {"view": view}) or 0.0
+
+
 def watched(title_id: str, at: datetime) -> list[Envelope[Event]]:
     of = session(new_id(), title=movie(title_id), started_at=at)
     told = [reported(p.Started, 0, of=of, startup_ms=500), reported(p.Failed, 1, of=of, code="E1")]
@@ -62,7 +68,9 @@ async def times(views: CatalogViews, title_id: str, table: str = MINUTES, column
 async def test_what_is_not_kept_goes_in_steps_and_the_rest_stays(views: CatalogViews) -> None:
     title_id = new_id()
     await play(views, title_id, *(GONE + timedelta(minutes=minutes) for minutes in range(10)), KEPT)
+    before = {view.name: swept(view.name) for view in postgres_views(views.settings)}
     removed = await sweeper(views).sweep_once()
+    assert {name: swept(name) - before[name] for name in removed} == removed
     assert removed[MINUTES] >= 10  # in four steps of three
     assert {name for name, count in removed.items() if count} >= {"quality_counts_by_minute", "title_audience_by_hour"}
     assert await times(views, title_id) == [KEPT]
@@ -119,8 +127,8 @@ async def test_a_rebuilt_version_is_compared_as_far_as_rows_are_kept(views: Cata
         await sweeper(views).sweep_once()
         await reading.execute(f"set role {Role.PROJECTIONS}")
         tables = (MINUTES, "quality_by_minute__rebuilt")
-        whole = [await _digest(reading, table, "key, plays") for table in tables]
-        kept = [await _digest(reading, kept_of(view, table, utc_now()), "key, plays") for table in tables]
+        whole = [await digest_of(reading, table, "key, plays") for table in tables]
+        kept = [await digest_of(reading, kept_of(view, table, utc_now()), "key, plays") for table in tables]
         assert whole[0] != whole[1]
         assert kept[0] == kept[1]
         assert kept[0][0] >= 1

@@ -19,7 +19,10 @@ from infra.ids import new_id
 from infra.postgres import Pool, connect, connect_pool, migrate
 from infra.settings import Settings
 from infra.view_lag import Ends, behind
+from playhead.rebuilds import BEGUN
+from playhead.view_requests import open_requests
 from projections.app import postgres_views
+from projections.versions import registry
 from projections.versions.groups import grouped
 from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, Worker, evening, eventually, produce
 from tests.integration.query_api_stores import OPERATOR, QueryApi, running_query_api
@@ -195,3 +198,21 @@ async def test_a_view_is_rebuilt_swapped_in_and_back_over_http_through_kills(
 async def test_what_cannot_be_is_refused_at_once(operations: Operations) -> None:
     nothing = await operations.ask("rebuild")
     assert problem(nothing) == (404, "view-unknown")
+
+
+async def test_what_waits_is_canceled_and_never_begun(operations: Operations) -> None:
+    connection = await connect(operations.settings)
+    await registry.register(connection, postgres_views(operations.settings))
+    await connection.close()
+    assert (await operations.ask("rebuild")).json()["version"] == 1
+    canceled = await operations.ask("requests/1/cancel", reason="the wrong view")
+    assert (canceled.status_code, canceled.json()["events"]) == (200, ["ViewChangeCanceled"])
+    shown = await operations.request(1)
+    assert (shown["status"], shown["detail"]) == ("canceled", "the wrong view")
+    assert await open_requests(operations.pool) == []
+    assert (await operations.ask("requests/1/cancel")).json()["events"] == []
+    assert (await operations.ask("rebuild")).json()["version"] == 3
+    await operations.pool.fetchval(BEGUN, VIEW, 3)
+    assert problem(await operations.ask("requests/3/cancel")) == (409, "view-request-begun")
+    assert problem(await operations.ask("requests/2/cancel")) == (404, "view-request-unknown")
+    assert await operations.pool.fetchval(BEGUN, VIEW, 1) is None  # who had read it before it was canceled

@@ -5,14 +5,21 @@ from typing import Any
 
 import pytest
 
-from commands.operations.refusals import ViewBusy, ViewVersionUnfit, ViewVersionUnknown, ViewVersionUnverified
+from commands.operations.refusals import (
+    ViewBusy,
+    ViewRequestBegun,
+    ViewVersionUnfit,
+    ViewVersionUnknown,
+    ViewVersionUnverified,
+)
 from commands.operations.view_decider import (
     VIEW_CHANGES,
+    CancelViewChange,
     ConcludeViewChange,
     KnownVersion,
     RequestViewChange,
 )
-from events.operations import ViewAction, ViewChangeCompleted, ViewChangeFailed, ViewChangeRequested
+from events.operations import ViewAction, ViewChangeCanceled, ViewChangeCompleted, ViewChangeFailed, ViewChangeRequested
 from tests.spec import NOON, Spec
 
 SPEC = Spec(VIEW_CHANGES)
@@ -150,4 +157,30 @@ def test_what_failed_may_be_asked_again() -> None:
     failed = ViewChangeFailed(view=VIEW, request=1, action=ViewAction.REBUILD, detail="Kafka has no beginning")
     SPEC.given(requested(ViewAction.REBUILD, 1), failed).when(asking(ViewAction.REBUILD, LIVE)).then(
         requested(ViewAction.REBUILD, 3, after_version=1)
+    )
+
+
+def test_what_waits_is_canceled_once_and_may_be_asked_again() -> None:
+    asked = requested(ViewAction.REBUILD, 1)
+    canceled = ViewChangeCanceled(view=VIEW, request=1, action=ViewAction.REBUILD, reason="the wrong view")
+    SPEC.given(asked).when(CancelViewChange(request=1, status="waiting", reason="the wrong view")).then(canceled)
+    SPEC.given(asked, canceled).when(CancelViewChange(request=1, status="canceled")).ignored()
+    SPEC.given(asked, canceled).when(asking(ViewAction.REBUILD, LIVE)).then(
+        requested(ViewAction.REBUILD, 3, after_version=1)
+    )
+
+
+def test_canceling_one_request_leaves_those_beside_it() -> None:
+    first, second = requested(ViewAction.REBUILD, 1), requested(ViewAction.VERIFY, 2, version=2)
+    canceled = ViewChangeCanceled(view=VIEW, request=1, action=ViewAction.REBUILD)
+    SPEC.given(first, second).when(CancelViewChange(request=1, status="waiting")).then(canceled)
+    SPEC.given(first, second, canceled).when(ConcludeViewChange(request=2, version=2, detail="done")).then(
+        completed(2, ViewAction.VERIFY)
+    )
+
+
+@pytest.mark.parametrize("status", ["under_way", "completed", "failed"])
+def test_what_is_under_way_or_done_is_not_canceled(status: str) -> None:
+    SPEC.given(requested(ViewAction.REBUILD, 1)).when(CancelViewChange(request=1, status=status)).refused(
+        ViewRequestBegun
     )

@@ -495,7 +495,7 @@ class Settings(ServerAccess):
         default=20, ge=1, description="episodes after one that cannot be played, of which the first that can is offered"
     )
     continue_watching_kept_max_bytes: int = Field(
-        default=32 * MIB, ge=0, description="per process: replies, with what they were made of, for who asks again"
+        default=24 * MIB, ge=0, description="per process: replies, with what they were made of, for who asks again"
     )
     refill_checked_s: float = Field(default=0.5, gt=0, description="how often it is asked how full Redis is")
     refill_witness_s: float = Field(

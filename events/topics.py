@@ -14,7 +14,7 @@ class Lane(StrEnum):
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """A topic. `retention_days`: None keeps it for good, since views are rebuilt from it."""
+    """A topic. `retention_days`: how long Kafka keeps its records once they are archived; None keeps them for good."""
 
     name: str
     lane: Lane

@@ -1,17 +1,22 @@
 """Kafka: the idempotent producer that every write goes through, how every client gets in, and the topics."""
 
 import ssl
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Final, TypedDict
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from events.topics import BACKFILL, DEAD_LETTERS, TOPICS, Lane, Topic
 from infra.settings import Settings
 from infra.tls import tls_context
 
-DAY_MS = 24 * 3600 * 1000
+RETENTION: Final = "retention.ms"
+KEPT: Final = "-1"
+SET_ON_TOPIC: Final = 1
+"""Kafka's number for where a setting comes from: the topic itself."""
 CLIENT_ID = "playhead"
 BATCH_MAX_BYTES = 16 * 1024
 
@@ -75,12 +80,17 @@ def partitions_of(topic: Topic, settings: Settings) -> int:
     return settings.log_partitions if topic.lane is Lane.LOG else settings.playback_partitions
 
 
-def topic_config(topic: Topic, settings: Settings) -> dict[str, str]:
-    """A topic's settings in Kafka's words."""
-    days = settings.backfill_retention_days if topic is BACKFILL else topic.retention_days
-    retention_ms = -1 if days is None else days * DAY_MS
+def retention_days_of(topic: Topic, settings: Settings) -> int | None:
+    """How long a topic keeps its records once they are archived; None: for good."""
+    return settings.backfill_retention_days if topic is BACKFILL else topic.retention_days
+
+
+def topic_config(settings: Settings) -> dict[str, str]:
+    """A topic's settings in Kafka's words. Kafka itself removes nothing: infra/archive/retaining.py does, of what the
+    archive has.
+    """
     return {
-        "retention.ms": str(retention_ms),
+        RETENTION: KEPT,
         "min.insync.replicas": str(settings.min_insync_replicas),
         "compression.type": "producer",
         "message.timestamp.type": "CreateTime",
@@ -88,15 +98,33 @@ def topic_config(topic: Topic, settings: Settings) -> dict[str, str]:
 
 
 async def migrate(settings: Settings) -> list[str]:
-    """Create the topics that are missing; the names of those created."""
+    """Create the topics that are missing; the names of those created. Those that are there and would lose records by
+    Kafka's own retention keep them from now on.
+    """
     admin = AIOKafkaAdminClient(**access(settings), client_id=CLIENT_ID)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
         topics = (*TOPICS, BACKFILL, *DEAD_LETTERS)
+        await _keep_for_good(admin, [topic.name for topic in topics if topic.name in existing])
         return [topic.name for topic in topics if await _create(admin, topic, existing, settings)]
     finally:
         await admin.close()
+
+
+async def _keep_for_good(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    """Altering replaces all that is set on a topic: what else an operator set there is set again."""
+    described = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    for code, _, _, name, entries in (each for reply in described for each in reply.resources):
+        if code:
+            raise for_code(code)(name)
+        own = {setting: value for setting, value, _, source, *_ in entries if source == SET_ON_TOPIC}
+        if own.get(RETENTION) != KEPT:
+            resource = ConfigResource(ConfigResourceType.TOPIC, name, configs=own | {RETENTION: KEPT})
+            for reply in await admin.alter_configs([resource]):
+                for failed, reason, *_ in reply.resources:
+                    if failed:
+                        raise for_code(failed)(reason)
 
 
 async def _create(admin: AIOKafkaAdminClient, topic: Topic, existing: set[str], settings: Settings) -> bool:
@@ -106,7 +134,7 @@ async def _create(admin: AIOKafkaAdminClient, topic: Topic, existing: set[str], 
         topic.name,
         num_partitions=partitions_of(topic, settings),
         replication_factor=settings.replication_factor,
-        topic_configs=topic_config(topic, settings),
+        topic_configs=topic_config(settings),
     )
     response = await admin.create_topics([new])
     code: int = response.topic_errors[0][1]

@@ -168,7 +168,7 @@ class Settings(ServerAccess):
     backfill_produce_max_tries: int = Field(default=5, ge=1, description="of a batch; then the rest is to be repeated")
     backfill_oldest_days: int = Field(default=3_660, ge=1, description="an imported event from before is refused")
     backfill_forget_rows: int = Field(default=100, ge=1, description="expired progress dropped before a request")
-    backfill_retention_days: int = Field(default=7, ge=1, description="of playback.backfill, when it is created")
+    backfill_retention_days: int = Field(default=7, ge=1, description="of playback.backfill, once archived")
     backfill_max_events_per_s: int = Field(default=2_000, ge=10, description="moved to playback.events by one process")
     backfill_pause_lag_records: int = Field(default=250, ge=1, description="further behind, live views come first")
     backfill_lag_poll_s: float = Field(default=0.05, gt=0, description="how often it is asked how far they are")
@@ -190,7 +190,8 @@ class Settings(ServerAccess):
     token_leeway_s: int = Field(default=30, ge=0, description="how far ahead the clock that issued a token may be")
     master_keys_dir: Path | None = Field(default=None, description="the ring that wraps persons' keys; as keys_dir")
     rewrap_batch_rows: int = Field(default=500, ge=1, le=10_000, description="persons' keys in one statement")
-    personal_keys_kept: int = Field(default=10_000, ge=1, description="persons' keys that a reader of history keeps")
+    personal_keys_kept: int = Field(default=10_000, ge=1, description="persons' keys that a process keeps unwrapped")
+    device_name_timeout_s: float = Field(default=0.5, gt=0, description="for the name in the reply to an ended session")
     keys_reload_s: float = Field(default=5.0, gt=0, description="how often a process looks for rotated keys at most")
     keys_announced_s: int = Field(default=60, ge=0, description="how long a new key is known before it signs")
     trusted_issuers_file: Path | None = Field(default=None, description="JSON: whose tokens are taken beside our own")
@@ -368,7 +369,9 @@ class Settings(ServerAccess):
     history_fetch_max_bytes: int = Field(default=256 * KIB, ge=KIB, description="of a partition of Kafka, at a time")
     history_filter_values_max: int = Field(default=1_000, ge=1, description="named in one question")
     history_tree_max_events: int = Field(default=10_000, ge=1, description="of one tree of correlation and causation")
-    as_of_max_rows: int = Field(default=1_000, ge=1, description="rows of a view as of a cut; more: name more of the key")
+    as_of_max_rows: int = Field(
+        default=1_000, ge=1, description="rows of a view as of a cut; more: name more of the key"
+    )
     as_of_max_events: int = Field(default=1_000, ge=1, description="named with them: the newest that made them")
     as_of_timeout_s: float = Field(default=120.0, gt=0, description="of what is read in the log for one answer")
     as_of_clocks_apart_s: float = Field(
@@ -428,7 +431,9 @@ class Settings(ServerAccess):
 
     # The archive: docs/operations.md
     archive_url: str | None = Field(
-        default=None, pattern=r"^(file:///|s3://[^/\s]+)", description="default: <state_dir>/archive; or s3://bucket/prefix"
+        default=None,
+        pattern=r"^(file:///|s3://[^/\s]+)",
+        description="default: <state_dir>/archive; or s3://bucket/prefix",
     )
     archive_options: dict[str, str] = Field(
         default={}, description='of S3, as JSON: {"endpoint_url": "https://...", "region_name": "..."}'
@@ -458,6 +463,9 @@ class Settings(ServerAccess):
     archive_compact_max_bytes: int = Field(default=32 * MIB, ge=KIB, description="the same, before compression")
     archive_superseded_kept_s: float = Field(
         default=24 * 3600.0, ge=60, description="how long files stay that a larger one took the place of, for who reads"
+    )
+    archive_retention_interval_s: float = Field(
+        default=3600.0, gt=0, description="how often Kafka's records that are kept for days, and archived, are removed"
     )
     archive_entries_kept: int = Field(default=20_000, ge=1, description="of the manifest, in memory")
 

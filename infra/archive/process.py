@@ -8,6 +8,7 @@ import uvloop
 
 from infra.archive.archiving import Archiver
 from infra.archive.compacting import keep_compact
+from infra.archive.retaining import keep_retention
 from infra.archive.store import Archive
 from infra.settings import Settings
 from infra.telemetry import configure_logs
@@ -30,7 +31,7 @@ async def _run(settings: Settings, beside: Sequence[Beside]) -> None:
     archive = Archive.open(settings)
     archiver = Archiver(archive, settings)
     async with working(settings, "archive", ready=archiver.missing, stop=archiver.stop):
-        also = [asyncio.create_task(each(settings, archive)) for each in (keep_compact, *beside)]
+        also = [asyncio.create_task(each(settings, archive)) for each in (keep_compact, keep_retention, *beside)]
         try:
             await archiver.run()
         finally:

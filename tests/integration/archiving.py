@@ -17,6 +17,7 @@ from infra.ids import new_id
 from infra.kafka import new_producer
 from infra.settings import Settings
 from tests.infra.archive.history import started
+from tests.integration.projection_workers import PATIENCE_S
 
 PARTITIONS = 2
 SMALL = {"archive_file_max_age_s": 0.1, "archive_poll_s": 0.05, "archive_retry_max_s": 0.2}
@@ -87,9 +88,11 @@ async def on_kafka(live: Settings, topic: str) -> list[Held]:
         places = [TopicPartition(topic, each) for each in cluster.partitions_for_topic(topic)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        while len(found) < sum(ends.values()):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [Held(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in records]
+        left = sum(ends.values()) - sum((await consumer.beginning_offsets(places)).values())
+        async with asyncio.timeout(PATIENCE_S):
+            while len(found) < left:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += [Held(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in records]
     finally:
         await consumer.stop()
     return sorted(found, key=lambda each: each[:2])
@@ -106,9 +109,8 @@ def in_archive(settings: Settings, topic: str) -> list[Held]:
     ]
 
 
-async def count(settings: Settings, topic: str) -> int:
+async def count(archive: Archive, topic: str) -> int:
     """How many records of a topic are archived."""
-    archive = Archive.open(settings)
     return sum(file.rows for of, each in archive.partitions() if of == topic for file in archive.files(of, each))
 
 

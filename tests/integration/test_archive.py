@@ -2,12 +2,20 @@
 
 import asyncio
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from moto.server import ThreadedMotoServer
 
+from events.topics import BACKFILL
+from infra.archive.retaining import Retention, Verdict
+from infra.archive.standing import standing
 from infra.archive.store import Archive
+from infra.clock import utc_now
+from infra.kafka import migrate as migrate_topics
 from infra.settings import Settings
 from tests.infra.archive.conftest import s3_settings
 from tests.integration.archiving import (
@@ -25,6 +33,7 @@ from tests.integration.projection_workers import PlayheadProcess, eventually, fr
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
+KILLS = 3
 
 
 @pytest.fixture
@@ -40,7 +49,7 @@ async def test_what_is_produced_is_archived_byte_for_byte(live: Settings, tmp_pa
 
     async with at_work(settings) as archiver:
         await produce(live, topic, range(300, 600))
-        await eventually(lambda: _has(settings, topic, 600))
+        await has(settings, topic, 600)
         assert await archiver.missing() == {}
 
     assert in_archive(settings, topic) == await on_kafka(live, topic)
@@ -55,7 +64,7 @@ async def test_two_archivers_with_other_cuts_write_everything_once(live: Setting
     async with at_work(settings), at_work(other):
         for first in range(0, 1000, 100):
             await produce(live, topic, range(first, first + 100))
-        await eventually(lambda: _has(settings, topic, 1000))
+        await has(settings, topic, 1000)
 
     assert in_archive(settings, topic) == await on_kafka(live, topic)
 
@@ -64,22 +73,21 @@ async def test_a_killed_archiver_leaves_no_hole_and_nothing_twice(live: Settings
     topic = await new_topic(live)
     settings = archiving(live, topic, tmp_path)
     chance = random.Random(8)
-    told = {"archive_topics": f'["{topic}"]', "archive_file_max_age_s": 0.01, "archive_file_max_records": 40}
+    told = {"archive_topics": f'["{topic}"]', "archive_file_max_age_s": 0.02, "archive_poll_s": 0.01}
     done = asyncio.Event()
     producing = asyncio.create_task(_trickle(live, topic, done))
 
-    for _ in range(8):
-        process = PlayheadProcess(("archive",), settings, tmp_path, **told, archive_poll_s=0.01)
+    for _ in range(KILLS):
+        process = PlayheadProcess(("archive",), settings, tmp_path, **told)
         try:
-            before = await count(settings, topic)
-            await eventually(lambda before=before: _has(settings, topic, before + 1))  # type: ignore[misc]
+            await has(settings, topic, 1 + await count(Archive.open(settings), topic))
             await asyncio.sleep(chance.random() / 4)
         finally:
             process.close()
     done.set()
     produced = await producing
     async with at_work(settings):
-        await eventually(lambda: _has(settings, topic, produced))
+        await has(settings, topic, produced)
 
     assert in_archive(settings, topic) == await on_kafka(live, topic)
 
@@ -94,13 +102,13 @@ async def test_a_store_that_is_away_is_waited_for(live: Settings, tmp_path: Path
     try:
         async with at_work(settings) as archiver:
             await produce(live, topic, range(100))
-            await eventually(lambda: _has(settings, topic, 100))
+            await has(settings, topic, 100)
             server.stop()
             await produce(live, topic, range(100, 200))
             await eventually(lambda: _is_troubled(archiver.trouble))
             server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
             server.start()
-            await eventually(lambda: _has(settings, topic, 200))
+            await has(settings, topic, 200)
             await eventually(lambda: _is_untroubled(archiver.trouble))
         assert in_archive(settings, topic) == await on_kafka(live, topic)
     finally:
@@ -112,7 +120,7 @@ async def test_a_partition_that_kafka_has_less_of_than_the_archive_is_refused(li
     settings = archiving(live, topic, tmp_path)
     await produce(live, topic, range(20))
     async with at_work(settings):
-        await eventually(lambda: _has(settings, topic, 20))
+        await has(settings, topic, 20)
     manifest = tmp_path / "archive" / "manifest"
     (manifest / topic).rename(manifest / other)
     Archive.open(settings)
@@ -121,8 +129,14 @@ async def test_a_partition_that_kafka_has_less_of_than_the_archive_is_refused(li
         await eventually(lambda: _is_troubled(str(archiver.refused)))
 
 
-async def _has(settings: Settings, topic: str, records: int) -> bool:
-    return await count(settings, topic) >= records
+async def has(settings: Settings, topic: str, records: int) -> None:
+    """Wait until so many records are archived."""
+    archive = Archive.open(settings)
+
+    async def are_archived() -> bool:
+        return await count(archive, topic) >= records
+
+    await eventually(are_archived)
 
 
 async def _is_troubled(trouble: str | None) -> bool:
@@ -140,3 +154,73 @@ async def _trickle(live: Settings, topic: str, done: asyncio.Event) -> int:
         produced += 200
         await asyncio.sleep(0.05)
     return produced
+
+
+async def test_kafka_keeps_what_is_not_archived_and_loses_what_is(live: Settings, tmp_path: Path) -> None:
+    topic = await new_topic(live)
+    settings = archiving(live, topic, tmp_path)
+    before = utc_now() + timedelta(days=3_000)
+    await produce(live, topic, range(100))
+    async with at_work(settings):
+        await has(settings, topic, 100)
+    await produce(live, topic, range(100, 120))
+
+    async with Retention(Archive.open(settings), settings) as retention:
+        await retention.apply(await retention.verdicts(topic, before))
+        left = await on_kafka(live, topic)
+        again = await retention.verdicts(topic, before)
+    async with at_work(settings):
+        await has(settings, topic, 120)
+
+    assert [each.offset for each in left] == [*range(50, 60), *range(50, 60)]
+    assert [(each.records, each.refused) for each in again] == [(0, None), (0, None)]
+    assert [each.offset for each in in_archive(settings, topic)] == [*range(60), *range(60)]
+
+
+async def test_nothing_goes_from_kafka_that_the_archive_has_damaged(live: Settings, tmp_path: Path) -> None:
+    topic = await new_topic(live, partitions=1)
+    settings = archiving(live, topic, tmp_path)
+    await produce(live, topic, range(10), partitions=1)
+    async with at_work(settings):
+        await has(settings, topic, 10)
+    archive = Archive.open(settings)
+    path = tmp_path / "archive" / archive.files(topic, 0)[0].path
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    async with Retention(archive, settings) as retention:
+        [verdict] = await retention.verdicts(topic, utc_now() + timedelta(days=3_000))
+
+    assert verdict.records == 0
+    assert "damaged" in str(verdict.refused)
+
+
+async def test_what_kafka_lost_before_it_was_archived_is_said(live: Settings, tmp_path: Path) -> None:
+    topic = await new_topic(live, partitions=1)
+    settings = archiving(live, topic, tmp_path)
+    await produce(live, topic, range(30), partitions=1)
+    async with Retention(Archive.open(settings), settings) as retention:
+        await retention.apply([Verdict(topic, 0, 0, 12)])
+
+    async with at_work(settings):
+        await has(settings, topic, 18)
+
+    [of] = [each for each in await standing(Archive.open(settings), settings) if each.topic == topic]
+    assert (of.missing, of.archived_until, of.kafka_first, of.lag) == (12, 30, 12, 0)
+    assert [each.offset for each in in_archive(settings, topic)] == [*range(12, 30)]
+
+
+async def test_topics_that_kafka_would_have_emptied_by_itself_keep_what_they_have(live: Settings) -> None:
+    await migrate_topics(live)
+    admin = AIOKafkaAdminClient(bootstrap_servers=live.kafka_bootstrap)
+    await admin.start()
+    try:
+        as_before = {"retention.ms": "604800000", "segment.ms": "86400000"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, BACKFILL.name, configs=as_before)])
+
+        await migrate_topics(live)
+
+        [reply] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, BACKFILL.name)])
+        configured = {entry[0]: entry[1] for entry in reply.resources[0][4]}
+        assert (configured["retention.ms"], configured["segment.ms"]) == ("-1", "86400000")
+    finally:
+        await admin.close()

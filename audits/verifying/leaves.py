@@ -1,6 +1,7 @@
 """The leaves of what the archive holds, from its columns: what the roots of files and of checkpoints are over."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Final
 
 import pyarrow as pa
@@ -15,8 +16,12 @@ OF_LEAVES: Final = ("offset", "position", "key", "value")
 def leaves_of(topic: str, partition: int, batch: pa.RecordBatch) -> list[bytes]:
     """The leaves of records that have these columns, in their order."""
     offsets, positions, keys, values = (batch.column(name).to_pylist() for name in OF_LEAVES)
-    return [
-        leaf(topic, partition, offset, position, key, value)
+    place = b"\x00%s\n%d\n" % (topic.encode(), partition)
+    if None in positions or None in keys or None in values:
+        rows = zip(offsets, positions, keys, values, strict=True)
+        return [leaf(topic, partition, *row) for row in rows]
+    return [  # what leaf() does, without what is the same for all
+        sha256(b"%s%d\n%d\n%d\n%s%s" % (place, offset, position, len(key), key, value)).digest()
         for offset, position, key, value in zip(offsets, positions, keys, values, strict=True)
     ]
 

@@ -13,6 +13,7 @@ import uvloop
 
 from tests.benchmarks import (
     append,
+    archive,
     cmcd,
     continue_watching,
     curve,
@@ -29,6 +30,7 @@ from tests.benchmarks import (
     relay,
     replies,
     tokens,
+    verify,
 )
 from tests.benchmarks.bench import Bench, opened
 from tests.benchmarks.results import Line, show
@@ -51,7 +53,9 @@ class Name(StrEnum):
     REPLIES = "replies"
     CONTINUE_WATCHING = "continue-watching"
     TOKENS = "tokens"
+    ARCHIVE = "archive"
     LEASES = "leases"
+    VERIFY = "verify"
     MEMORY = "memory"
     CURVE = "curve"
 
@@ -74,6 +78,8 @@ BENCHMARKS: dict[Name, Benchmark] = {
     Name.CONTINUE_WATCHING: continue_watching.run,
     Name.TOKENS: tokens.run,
     Name.LEASES: leases.run,
+    Name.ARCHIVE: archive.run,
+    Name.VERIFY: verify.run,
 }
 """Those that run when none is named; MEMORY and CURVE take as long as they are told to."""
 

@@ -76,8 +76,10 @@ def history(  # noqa: PLR0913, PLR0917 - each is an option
     While Kafka is away (the answer says what it lacks):
       playhead audit history --session s1 --without kafka
     """
+    from infra.telemetry import configure_logs  # noqa: PLC0415
     from playhead.audit_history_work import Wanted, run  # noqa: PLC0415
 
+    configure_logs(settings())  # to stderr: who opened what is personal is said there, and not in the answer
     asked = {
         "streams": stream,
         "accounts": person,

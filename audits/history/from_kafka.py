@@ -27,7 +27,10 @@ class FromKafka:
         """Of topics, those that exist. Raises SourceAway."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                cluster = await self._consumer._client.fetch_all_metadata()
+                client = self._consumer._client
+                cluster = await client.fetch_all_metadata()
+                # At once: else it would look for the leaders of each topic when that is asked for its offsets.
+                await client.set_topics([topic for topic in topics if cluster.partitions_for_topic(topic)])
         except KAFKA_AWAY as error:
             raise SourceAway.of(Source.KAFKA, error) from error
         return [(topic, each) for topic in topics for each in sorted(cluster.partitions_for_topic(topic) or ())]
@@ -66,6 +69,7 @@ class FromKafka:
                 rows = rows_of(messages, last_us)
                 last_us = rows.times[-1]
                 yield rows
+        self._consumer.pause(place)  # else Kafka would wait for more of it, and others for Kafka
 
     async def _position(self, place: TopicPartition) -> int:
         position: int = await self._consumer.position(place)

@@ -40,7 +40,7 @@ def trees(events: Sequence[HistoryEvent], *, about: str | None = None) -> list[B
     roots = [each for each, event in firsts.items() if event.causation_id not in firsts]
     shown: set[str] = set()
     branches: list[Branch] = []
-    for root in (*roots, *firsts):  # what no root leads to is in a cycle, or follows from one
+    for root in (*roots, *(each for each in firsts if each in cycles)):  # what no root leads to, a cycle does
         if root not in shown:
             for depth, each in _walk(root, effects, shown):
                 branches.append(Branch(depth, firsts[each], _note_of(firsts[each], firsts, cycles, about)))

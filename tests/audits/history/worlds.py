@@ -188,6 +188,9 @@ class _Consumer:
     async def fetch_all_metadata(self) -> "_Consumer":
         return self
 
+    async def set_topics(self, topics: Collection[str]) -> None:
+        """Nothing: all are known."""
+
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {number for held, number in self._world.kafka if held == topic}
 
@@ -207,6 +210,9 @@ class _Consumer:
 
     def assign(self, places: Collection[TopicPartition]) -> None:
         self._at = dict.fromkeys(places, 0)
+
+    def pause(self, place: TopicPartition) -> None:
+        """Nothing: nobody waits."""
 
     def seek(self, place: TopicPartition, offset: int) -> None:
         self._at[place] = offset

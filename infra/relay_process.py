@@ -1,7 +1,6 @@
 """The relay as a process: probes beside it, and an orderly end on SIGTERM."""
 
 import asyncio
-import signal
 
 import uvloop
 
@@ -9,7 +8,8 @@ from infra.event_log.idempotency import forget_old
 from infra.postgres import Pool, Role, connect_pool
 from infra.relay import TRANSIENT, Relay
 from infra.settings import Settings
-from infra.telemetry import ProbeServer, configure_logs, log
+from infra.telemetry import configure_logs, log
+from infra.working import working
 
 
 def run(settings: Settings) -> None:
@@ -25,19 +25,15 @@ async def _run(settings: Settings) -> None:
     async def missing() -> dict[str, str]:
         return {"relay": relay.trouble} if relay.trouble else {}
 
-    probes = ProbeServer(settings, missing)
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, relay.stop)
-    await probes.start()
-    log.info("relay_started")
-    forgetting = asyncio.create_task(_forget_old_replies(pool, settings))
     try:
-        await relay.run()
+        async with working(settings, "relay", ready=missing, stop=relay.stop):
+            forgetting = asyncio.create_task(_forget_old_replies(pool, settings))
+            try:
+                await relay.run()
+            finally:
+                forgetting.cancel()
     finally:
-        forgetting.cancel()
-        await probes.stop()
         await pool.close()
-        log.info("relay_stopped")
 
 
 async def _forget_old_replies(pool: Pool, settings: Settings) -> None:

@@ -5,7 +5,6 @@ published yet) stays due and is tried again.
 """
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +25,8 @@ from infra.event_log import EventLog
 from infra.ids import new_id
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
-from infra.telemetry import ProbeServer, configure_logs, log
+from infra.telemetry import configure_logs, log
+from infra.working import working
 
 PRINCIPAL: Final = "scheduler"
 BATCH: Final = 200
@@ -136,14 +136,8 @@ async def _run(settings: Settings) -> None:
     async def missing() -> dict[str, str]:
         return {"postgres": scheduler.trouble} if scheduler.trouble else {}
 
-    probes = ProbeServer(settings, missing)
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, scheduler.stop)
-    await probes.start()
-    log.info("scheduler_started")
     try:
-        await scheduler.run()
+        async with working(settings, "scheduler", ready=missing, stop=scheduler.stop):
+            await scheduler.run()
     finally:
-        await probes.stop()
         await pool.close()
-        log.info("scheduler_stopped")

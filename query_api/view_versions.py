@@ -16,7 +16,8 @@ from query_api.tables.table import Projected, Table
 
 VERSIONS: Final = """
     select store, view, version, state, keeper, folds, created_at, ready_at, swapped_at, worked_at, records_done,
-           records_total, records_set_aside, records_per_s, paused, max_events_per_s, waits, verified, last_error
+           records_total, records_set_aside, records_per_s, paused, max_events_per_s, waits, verified, last_error,
+           cut->>'asked' as as_of
     from view_versions where state <> 'retired' order by view, version limit $1
 """
 MOST: Final = 1_000
@@ -42,6 +43,7 @@ EXAMPLE: Final = {
     "waits": None,
     "verified": None,
     "last_error": None,
+    "as_of": None,
 }
 
 
@@ -56,7 +58,8 @@ class Verified(BaseModel):
 class ViewVersion(BaseModel):
     """A version of a view. `keeper`: who folds new events into it, the projection's workers or a rebuild. `folds`: by
     view, of which fold its rows are: those of the views that are added up of it too. `worked_at`: when its rebuild said
-    something the last time; `waits`: for what it waits now; `records_set_aside`: could not be applied.
+    something the last time; `waits`: for what it waits now; `records_set_aside`: could not be applied. `as_of`: where
+    it stops, of one that is to be looked at and never to be live.
     """
 
     store: Literal["postgres", "redis", "cassandra"]
@@ -79,6 +82,7 @@ class ViewVersion(BaseModel):
     waits: str | None
     verified: Verified | None
     last_error: str | None
+    as_of: str | None
 
 
 class ViewVersions(BaseModel):

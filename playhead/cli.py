@@ -69,6 +69,14 @@ def query_api() -> None:
 
 
 @app.command()
+def audits() -> None:
+    """Serve the audits API, for auditors (GET; port PLAYHEAD_AUDITS_PORT, 8002)."""
+    from audits.app import run  # noqa: PLC0415
+
+    run(settings())
+
+
+@app.command()
 def relay() -> None:
     """Produce the event log to Kafka; several share the partitions."""
     from infra.relay_process import run  # noqa: PLC0415

@@ -31,6 +31,7 @@ REAPER: Final = "reaper"
 BACKFILL: Final = "backfill"
 REBUILDS: Final = "rebuilds"
 ARCHIVE: Final = "archive"
+AUDITS: Final = "audits"
 FAKE_PAYMENTS: Final = "fake-payments"
 STORES: Final = ("postgres", "cassandra", "redis")
 
@@ -55,7 +56,16 @@ def projections_of(store: str) -> str:
 
 STOP_ORDER: Final = (
     (COMMANDS, BILLING, REAPER),
-    (RELAY, BACKFILL, REBUILDS, ARCHIVE, QUERY_API, FAKE_PAYMENTS, *(projections_of(store) for store in STORES)),
+    (
+        RELAY,
+        BACKFILL,
+        REBUILDS,
+        ARCHIVE,
+        QUERY_API,
+        AUDITS,
+        FAKE_PAYMENTS,
+        *(projections_of(store) for store in STORES),
+    ),
 )
 """Who is asked to end first: what takes events in, then what carries and shows them."""
 NAMES: Final = tuple(name for wave in STOP_ORDER for name in wave)
@@ -192,12 +202,13 @@ def _stop_together(marks: Sequence[Mark], patience_s: float) -> None:
 def _processes(settings: Settings) -> Iterator[Process]:
     ports = dict(zip(NAMES, _ports(settings), strict=True))
     provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
-    behind = {"trusted_proxies": PROXIES}  # the demo stands in front of both, and says whom it speaks for
+    behind = {"trusted_proxies": PROXIES}  # the demo stands in front of them, and says whom it speaks for
     prompt = {"mail_poll_interval_s": 0.1}
     # An evening is short, and so are its leases.
     viewing: dict[str, float | str] = {"default_territory": TERRITORY, "heartbeat_interval_s": 1}
     yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt, **viewing)
     yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
+    yield _process(settings, AUDITS, (AUDITS,), audits_port=ports[AUDITS], **behind)
     yield _process(settings, RELAY, (RELAY,), probe_port=ports[RELAY])
     yield _process(settings, BACKFILL, (BACKFILL,), probe_port=ports[BACKFILL])
     told = {"fake_payments_port": ports[FAKE_PAYMENTS], "commands_port": ports[COMMANDS]}
@@ -214,7 +225,12 @@ def _processes(settings: Settings) -> Iterator[Process]:
 
 def _ports(settings: Settings) -> Iterator[int]:
     """A port for each of NAMES: the configured one of those that have one, else a free one."""
-    settable = {COMMANDS: "commands_port", QUERY_API: "query_port", FAKE_PAYMENTS: "fake_payments_port"}
+    settable = {
+        COMMANDS: "commands_port",
+        QUERY_API: "query_port",
+        AUDITS: "audits_port",
+        FAKE_PAYMENTS: "fake_payments_port",
+    }
     configured = [
         getattr(settings, settable[name]) if settable.get(name) in settings.model_fields_set else None for name in NAMES
     ]
@@ -249,7 +265,8 @@ def _require_free(process: Process) -> None:
     if not is_free(process.port):
         raise ProcessFailed(
             f"Port {process.port}, which {process.name} is to listen on, is taken by another process. Stop that one, "
-            "or name another: PLAYHEAD_COMMANDS_PORT, PLAYHEAD_QUERY_PORT, PLAYHEAD_FAKE_PAYMENTS_PORT."
+            "or name another: PLAYHEAD_COMMANDS_PORT, PLAYHEAD_QUERY_PORT, PLAYHEAD_AUDITS_PORT, "
+            "PLAYHEAD_FAKE_PAYMENTS_PORT."
         )
 
 

@@ -53,7 +53,7 @@ COLUMNS: Final = (
         "as its schema in schemas/ says; what is personal is sealed",
     ),
     Column("key", "VARCHAR", "try(decode(key))", "Kafka's"),
-    Column("headers", "JSON", "try(decode(headers)::json)", "Kafka's, but for the content type and the position"),
+    Column("headers", "JSON", "try(decode(headers)::json)", "Kafka's, as [[name, base64]]; null for the usual ones"),
     _as_it_is("value", "BLOB", "the very bytes of the event"),
 )
 

@@ -18,7 +18,7 @@ from playhead.demo.people.cast import Cast
 from playhead.demo.watching.freshness import GIVEN_UP_S, Freshness
 from playhead.demo.watching.reference import Rules
 from playhead.fake_webhooks import Delivery
-from playhead.processes import COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet
+from playhead.processes import AUDITS, COMMANDS, FAKE_PAYMENTS, QUERY_API, Fleet
 
 MOST_HISTORY: Final = 8
 _DEFAULT_STATE_DIR: Final = Settings.model_fields["state_dir"].default
@@ -129,8 +129,9 @@ def _length(milliseconds: int) -> str:
 def show_kept(fleet: Fleet) -> None:
     """Where everything answers that was left running, and how to end it."""
     say("\nLeft running:")
-    for name, what in ((COMMANDS, "commands API, documented"), (QUERY_API, "query API, documented")):
-        say(f"  {fleet.url(name)}/docs  {what}")
+    apis = ((COMMANDS, "commands API"), (QUERY_API, "query API"), (AUDITS, "audits API"))
+    for name, what in apis:
+        say(f"  {fleet.url(name)}/docs  {what}, documented")
     for name in fleet.processes:
         say(f"  {fleet.url(name)}/{'ready' if name == FAKE_PAYMENTS else 'metrics'}  {name}")
     state_dir = fleet.settings.state_dir

@@ -26,6 +26,7 @@ PROCESSES = {
     "projections-cassandra": ["playhead", "projections", "cassandra"],
     "projections-redis": ["playhead", "projections", "redis"],
     "query-api": ["playhead", "query-api"],
+    "audits": ["playhead", "audits"],
 }
 PINNED = re.compile(r"^[\w./-]+:(?!latest$)[\w.-]+$")
 
@@ -96,7 +97,7 @@ def test_everything_but_the_migration_has_a_health_check_and_comes_back(name: st
 
 @pytest.mark.parametrize("name", sorted(PROCESSES))
 def test_a_process_is_probed_where_it_listens(name: str) -> None:
-    served = {"commands": "8000", "query-api": "8001", "fake-payments": "8090"}
+    served = {"commands": "8000", "query-api": "8001", "audits": "8002", "fake-payments": "8090"}
     port = served.get(name) or environment(name)["PLAYHEAD_PROBE_PORT"]
 
     assert healthcheck(name) == ["CMD", "playhead", "health", f"http://127.0.0.1:{port}"]
@@ -143,6 +144,7 @@ def test_volumes_are_declared_and_used() -> None:
     assert {name for name, volume in mounts() if volume == "keys"} == {
         "commands",
         "query-api",
+        "audits",
         "billing",
         "fake-payments",
     }

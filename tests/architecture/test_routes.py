@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
+import audits.app
 import commands.app
 import query_api.app
 from infra.access.authentication import Needs
@@ -18,7 +19,11 @@ from infra.settings import Settings
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FastAPI]:
     settings = Settings(state_dir=Path(tmp_path_factory.mktemp("state")))
-    return {"commands": commands.app.create_app(settings), "query API": query_api.app.create_app(settings)}
+    return {
+        "commands": commands.app.create_app(settings),
+        "query API": query_api.app.create_app(settings),
+        "audits API": audits.app.create_app(settings),
+    }
 
 
 def test_every_route_declares_once_what_its_callers_need(apps: dict[str, FastAPI]) -> None:

@@ -128,7 +128,7 @@ def test_a_killed_projection_loses_nothing_and_what_is_kept_runs_until_it_is_tak
     assert "SIGKILL to projections-postgres" in done.stdout
     assert "projections-postgres had ended: started again" in done.stdout
     addresses = ADDRESS.findall(done.stdout)
-    assert len(addresses) == len(processes.NAMES) + len(("commands/docs", "query-api/docs"))
+    assert len(addresses) == len(processes.NAMES) + len(("commands/docs", "query-api/docs", "audits/docs"))
     assert all(answers(address) for address in addresses)
     down = playhead(state_dir, "down")
     assert "commands: stopped" in down.stdout

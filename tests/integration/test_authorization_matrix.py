@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import audits.app
 import commands.app
 import query_api.app
 from events.identity import Role
@@ -61,6 +62,8 @@ OWNERSHIP: Final = {
     "version": STAFF_ONLY,
     "number": STAFF_ONLY,
     "key": STAFF_ONLY,
+    "stream_id": STAFF_ONLY,
+    "event_id": STAFF_ONLY,
     "role": STAFF_ONLY,
 }
 """Whose each path parameter is: a closed list, so that nobody adds a route without having thought of it."""
@@ -118,7 +121,8 @@ async def matrix(live: Settings, postgres: Pool) -> AsyncIterator[Matrix]:
     settings = unlimited(live).model_copy(update={"live_stream_max_s": 0.05})
     async with AsyncExitStack() as stack:
         clients, calls = {}, []
-        for app in (commands.app.create_app(settings), query_api.app.create_app(settings)):
+        for module in (commands.app, query_api.app, audits.app):
+            app = module.create_app(settings)
             await stack.enter_async_context(app.router.lifespan_context(app))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url="http://playhead")

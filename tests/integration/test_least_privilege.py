@@ -75,6 +75,8 @@ REFUSED = [
     (Role.AUDITS, "select * from identity_grants"),
     (Role.AUDITS, "select * from identity_mail"),
     (Role.AUDITS, "select * from identity_api_key_secrets"),
+    (Role.AUDITS, "update identity_api_key_secrets set revoked_at = null"),
+    (Role.AUDITS, "update identity_api_key_secrets set last_used_at = now()"),
     (Role.AUDITS, "select reply from idempotency"),
     (Role.COMMANDS, "update event_log set type = 'other'"),
     (Role.COMMANDS, "delete from person_key"),

@@ -20,6 +20,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.schemas import APIOperation
 
+import audits.app
 import commands.app
 import query_api.app
 from commands.subscription.bodies import PLAN_EXAMPLE
@@ -110,7 +111,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(live: Settings) -> Iterator[list[Served]]:
     settings = unlimited(live).model_copy(update={"live_stream_max_s": 0.05})
-    apps = [commands.app.create_app(settings), query_api.app.create_app(settings)]
+    apps = [module.create_app(settings) for module in (commands.app, query_api.app, audits.app)]
     servers = [uvicorn.Server(config_of(app, settings, port=0)) for app in apps]
     threads = [threading.Thread(target=lambda each=each: asyncio.run(each._serve())) for each in servers]
     for thread in threads:

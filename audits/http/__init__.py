@@ -1,0 +1,1 @@
+"""What auditors ask over HTTP: a module a kind of question, and what bounds them all."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from audits.as_of.cuts import Cut
 from events.topics import DEAD_LETTERS, TOPICS
 from infra.positions import BadPosition, Position, parse_positions
+
+POSITIONS_MAX: Final = 1_000
 
 
 class CutRefused(ValueError):
@@ -24,9 +27,12 @@ def time_of(text: str) -> datetime:
 
 
 def positions_of(text: str) -> tuple[Position, ...]:
-    """Places in partitions of topics. Raises CutRefused."""
+    """Places in partitions of topics, as many as there may be partitions. Raises CutRefused."""
+    told = text.split(",")
+    if len(told) > POSITIONS_MAX:
+        raise CutRefused(f"at most {POSITIONS_MAX} positions, got {len(told)}")
     try:
-        found = tuple(parse_positions(text))
+        found = tuple(place for each in told for place in parse_positions(each))
     except BadPosition as error:
         raise CutRefused(str(error)) from error
     known = {topic.name for topic in (*TOPICS, *DEAD_LETTERS)}

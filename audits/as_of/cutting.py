@@ -32,6 +32,10 @@ class Beyond(Protocol):
     def from_us(self) -> int | None:
         """No record that was taken before is, in microseconds since 1970; None: nobody knows."""
 
+    @property
+    def end(self) -> int | None:
+        """Where the partition ends, if that needs no looking."""
+
     def file(self, file: ArchivedFile) -> bool:
         """Whether some record of a file of the archive is."""
 
@@ -41,6 +45,8 @@ class Beyond(Protocol):
 
 class BeyondTime:
     """Taken later than at a time."""
+
+    end: int | None = None
 
     def __init__(self, at: datetime) -> None:
         self.from_us: int | None = microseconds_of(at)
@@ -63,6 +69,7 @@ class BeyondPosition:
     def __init__(self, at: Position) -> None:
         self._at = at.position
         self._relayed = Partition(at.topic, at.partition).relayed
+        self.end = None if self._relayed else at.position + 1
 
     def file(self, file: ArchivedFile) -> bool:
         """See Beyond."""
@@ -101,6 +108,8 @@ def _bounds(partition: Partition, at: datetime | None, positions: Sequence[Posit
 
 
 async def _end(sources: Sources, consumer: AIOKafkaConsumer, partition: Partition, beyond: Beyond, end: int) -> int:
+    if beyond.end is not None:
+        return beyond.end
     archive = await sources.archive()
     archived = 0
     if archive is not None:

@@ -125,7 +125,15 @@ def test_the_history_is_asked_for_the_topics_and_types_of_the_view(view: object)
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "2026-11-21T21:04:00", "21:04", "catalog.events:x:1", "nothing.here:0:1"]
+    "text",
+    [
+        "yesterday",
+        "2026-11-21T21:04:00",
+        "21:04",
+        "catalog.events:x:1",
+        "nothing.here:0:1",
+        "catalog.events:0:1," * 1001,
+    ],
 )
 def test_what_is_no_cut_is_refused(text: str) -> None:
     with pytest.raises(CutRefused):
@@ -137,6 +145,7 @@ def test_a_cut_is_a_time_or_positions() -> None:
     assert cut_of("catalog.events:3:17,playback.events:0:9") == Cut(
         positions=(Position("catalog.events", 3, 17), Position("playback.events", 0, 9))
     )
+    assert len(positions_of(",".join(f"playback.events:{number}:5" for number in range(100)))) == 100
     assert positions_of("playback.events.dlq:0:1") == (Position("playback.events.dlq", 0, 1),)
 
 

@@ -112,7 +112,7 @@ def asked_of(view: View[Any], key: Mapping[str, str], cut: Cut) -> Asked:
 def fact_of(event: HistoryEvent) -> Fact | None:
     """An event of the history, decoded; None: it cannot be, or no relay wrote it: projections set it aside."""
     place = event.position if event.position is not None else event.offset
-    if place is None or "@" in event.place or getattr(event, "is_replayed", False):
+    if place is None or "@" in event.place:
         return None
     try:
         recorded = event.decoded()

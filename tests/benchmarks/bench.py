@@ -40,6 +40,10 @@ class Bench:
         yield lambda count: self.progress.advance(bar, count) if self.progress else None
         self.progress.remove_task(bar)
 
+    def tell(self, what: str) -> None:
+        """Say something at once: what a long benchmark has found so far, should it not come to its end."""
+        print(what, flush=True) if self.progress is None else self.progress.console.print(what)
+
     def memory(self) -> list[Line]:
         """A line for each process."""
         return [

@@ -1,10 +1,12 @@
 """Curve: what an event costs the Postgres projector as its tables grow and as partitions are added, and what memory its
 worker holds beside what its settings allow.
 
-One backlog of sessions that are each other's strangers; what counts is the cost from one mark to the next.
+One backlog of sessions that are each other's strangers; what counts is the cost from one mark to the next. What is
+found at a mark is told at once: a run that takes too long or stands still ends there, with what it has.
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +33,10 @@ LARGE_EVENTS: Final = 8_000
 FLAT: Final = 1.25
 POLL_S: Final = 0.05
 STANDS_STILL_S: Final = 60.0
+MOST_S: Final = 25 * 60.0
+"""How long a worker is watched."""
+BYTES_AN_EVENT: Final = 600
+"""On disk at most, in Kafka, and in Postgres with its log and what its updates leave behind."""
 DECODED: Final = 6
 """What a byte of an event in hand comes to at most: fetched, decoded, in the row before and after, in a statement."""
 MIB: Final = 2**20
@@ -42,6 +48,10 @@ APPLIED: Final = """
     select coalesce(sum(next_offset), 0)::bigint from projection_checkpoint
     where projection = 'postgres' and topic = $1
 """
+
+
+class TooLittleRoom(Exception):
+    """The disk may not hold what is to be measured."""
 
 
 class Mark(NamedTuple):
@@ -67,7 +77,12 @@ class _Curve:
         await self._reset(starts)
         begun = sum(at for place, at in starts.items() if place.topic == PLAYBACK.name)
         async with self.worker(LARGE if size else WORKER) as child:
-            return [mark async for mark in self._watched(child, what, begun, events)]
+            marks: list[Mark] = []
+            async for mark in self._watched(child, what, begun, events):
+                marks.append(mark)
+                if len(marks) > 1:
+                    self.bench.tell(_told(what, *marks[-2:]))
+            return marks
 
     @asynccontextmanager
     async def worker(self, name: str) -> AsyncIterator[Child]:
@@ -83,29 +98,36 @@ class _Curve:
         await self.pool.execute(BEGIN, "postgres", topics, partitions, list(starts.values()), positions)
 
     async def _watched(self, child: Child, what: str, begun: int, events: int) -> AsyncIterator[Mark]:
-        """Where it is when it has begun, when it passes each mark, and at the end."""
+        """Where it is when it has begun, when it passes each mark, and at the end, or when nothing moves any more."""
         now_s = asyncio.get_running_loop().time
         ahead = [mark for mark in MARKS if mark < events] + [events]
         with self.bench.stage(f"{what}: {events} events", events) as advance:
-            applied, moved_at_s = 0, now_s()
+            applied, moved_at_s, end_s = 0, now_s(), now_s() + MOST_S
             while ahead:
                 before, applied = applied, await self.pool.fetchval(APPLIED, PLAYBACK.name) - begun
                 advance(applied - before)
                 moved_at_s = now_s() if applied > before else moved_at_s
-                if now_s() - moved_at_s > STANDS_STILL_S:
-                    raise TimeoutError(f"{what}: {applied} of {events} events, and no more")
                 if applied >= max(ahead[0], 1):
                     yield Mark(applied, now_s(), child.cpu_s(), child.rss_mb())
                     ahead = [mark for mark in ahead if mark > applied]
+                elif now_s() > min(moved_at_s + STANDS_STILL_S, end_s):
+                    self.bench.tell(f"{what}: it is ended at {applied:,} of {events:,} events")
+                    yield Mark(applied, now_s(), child.cpu_s(), child.rss_mb())
+                    return
                 await asyncio.sleep(POLL_S)
 
 
 async def run(bench: Bench, events: int) -> list[Line]:
-    """The curve up to so many events, the one over partitions, and the memory."""
+    """The curve up to so many events, the one over partitions, and the memory. Raises TooLittleRoom."""
+    free, wanted = shutil.disk_usage(".").free, events * BYTES_AN_EVENT
+    if free < wanted:
+        raise TooLittleRoom(
+            f"{events:,} events may take {wanted / MIB:,.0f} MB of disk, and {free / MIB:,.0f} are free"
+        )
     pool = await connect_pool(bench.settings, size=1)
     try:
         curve = _Curve(bench, pool)
-        lines = _grown(await curve.marks("curve", events))
+        lines = _grown(await curve.marks("curve", events), events)
         lines += await _partitioned(curve)
         await curve.marks("curve, large events", LARGE_EVENTS, size=LARGE_BYTES)
         return [*lines, *await _memory(curve)]
@@ -113,14 +135,16 @@ async def run(bench: Bench, events: int) -> list[Line]:
         await pool.close()
 
 
-def _grown(marks: list[Mark]) -> list[Line]:
+def _grown(marks: list[Mark], events: int) -> list[Line]:
     lines, costs = [], []
     for before, after in pairwise(marks):
         cost_us, rate = _cost(before, after)
         costs.append(cost_us)
         what = f"curve: events {before.events:,} to {after.events:,}, CPU us an event"
         lines.append(Line(what, f"{cost_us:.1f}", f"{rate:,.0f}/s", f"{after.rss_mb:.0f} MB"))
-    return [*lines, _flat("curve: the last events beside the first", costs)]
+    if not marks or marks[-1].events < events:
+        lines.append(Line(f"curve: ended before {events:,} events", "", goal="all", met=False))
+    return [*lines, *_flat("curve: the last events beside the first", costs)]
 
 
 async def _partitioned(curve: _Curve) -> list[Line]:
@@ -129,23 +153,30 @@ async def _partitioned(curve: _Curve) -> list[Line]:
     lines, costs = [], []
     for count in PARTITIONS:
         await _have_partitions(curve.bench.settings, count)
-        first, *_, last = await curve.marks(f"curve, {count} partitions", PARTITIONS_EVENTS)
-        cost_us, rate = _cost(first, last)
+        marks = await curve.marks(f"curve, {count} partitions", PARTITIONS_EVENTS)
+        cost_us, rate = _cost(marks[0], marks[-1])
         costs.append(cost_us)
         what = f"curve: {count} partitions, CPU us an event"
-        lines.append(Line(what, f"{cost_us:.1f}", f"{rate:,.0f}/s", f"{last.rss_mb:.0f} MB"))
-    return [*lines, _flat(f"curve: {PARTITIONS[-1]} partitions beside {PARTITIONS[0]}", costs)]
+        lines.append(Line(what, f"{cost_us:.1f}", f"{rate:,.0f}/s", f"{marks[-1].rss_mb:.0f} MB"))
+    return [*lines, *_flat(f"curve: {PARTITIONS[-1]} partitions beside {PARTITIONS[0]}", costs)]
 
 
 def _cost(before: Mark, after: Mark) -> tuple[float, float]:
     """CPU us an event, and events a second."""
-    events = after.events - before.events
+    events = max(after.events - before.events, 1)
     return (after.cpu_s - before.cpu_s) / events * 1e6, events / (after.at_s - before.at_s)
 
 
-def _flat(what: str, costs: list[float]) -> Line:
+def _told(what: str, before: Mark, after: Mark) -> str:
+    cost_us, rate = _cost(before, after)
+    return f"{what}: {before.events:,} to {after.events:,}: {cost_us:.1f} us of CPU an event, {rate:,.0f} events/s"
+
+
+def _flat(what: str, costs: list[float]) -> list[Line]:
+    if not costs:
+        return []
     ratio = costs[-1] / costs[0]
-    return Line(what, "", "", f"{ratio:.2f}", f"<= {FLAT:g}", ratio <= FLAT)
+    return [Line(what, "", "", f"{ratio:.2f}", f"<= {FLAT:g}", ratio <= FLAT)]
 
 
 async def _have_partitions(settings: Settings, count: int) -> None:

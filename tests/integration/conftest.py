@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from infra.ids import new_id
 from infra.migrate import migrate
 from infra.postgres import Pool, connect_pool
 from infra.settings import Settings
-from tests.integration.query_api_stores import KEPT_DAYS
+from tests.integration.catalog_views import CatalogViews, catalog_views
+from tests.integration.query_api_stores import (
+    KEPT_DAYS,
+    QueryApi,
+    Stores,
+    opened_stores,
+    running_query_api,
+    settings_of,
+)
 from tests.integration.showing import HOME
 from tests.servers import Servers
 
@@ -51,3 +60,37 @@ async def postgres(live: Settings) -> AsyncIterator[Pool]:
     pool = await connect_pool(live)
     yield pool
     await pool.close()
+
+
+@pytest.fixture(scope="module")
+def query_settings(live: Settings, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a query API on the servers of this run, which `live` has migrated."""
+    return settings_of(servers, tmp_path_factory.mktemp("query-api"))
+
+
+@pytest.fixture(scope="module")
+async def stores(query_settings: Settings) -> AsyncIterator[Stores]:
+    """For rows that are put where a projection would write them."""
+    async with opened_stores(query_settings) as stores:
+        yield stores
+
+
+@pytest.fixture(scope="module")
+async def views(query_settings: Settings) -> AsyncIterator[CatalogViews]:
+    """For events that the engine folds into views in Postgres."""
+    async with catalog_views(query_settings) as views:
+        yield views
+
+
+@pytest.fixture(scope="module")
+async def query_api(query_settings: Settings) -> AsyncIterator[QueryApi]:
+    """A query API that reads both."""
+    async with running_query_api(query_settings) as api:
+        await api.until_missing()
+        yield api
+
+
+@pytest.fixture
+def profile_id() -> str:
+    """A viewer of whom nobody has seen anything."""
+    return new_id()

@@ -186,6 +186,12 @@ class Stores:
 async def migrated_stores(servers: Servers, state_dir: Path) -> AsyncIterator[Stores]:
     settings = settings_of(servers, state_dir)
     await migrate(settings, lambda _: None)
+    async with opened_stores(settings) as stores:
+        yield stores
+
+
+@asynccontextmanager
+async def opened_stores(settings: Settings) -> AsyncIterator[Stores]:
     stores = Stores(
         settings, await connect_pool(settings), await Cassandra.connect(settings), redis_client.connect(settings)
     )

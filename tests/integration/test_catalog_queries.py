@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,10 +15,9 @@ from infra.clock import utc_now
 from infra.ids import new_id
 from tests.builders import envelope, movie_published, title_revised
 from tests.builders import title_withdrawn as withdrawn
-from tests.integration.catalog_views import CatalogViews, catalog_views
-from tests.integration.query_api_stores import QueryApi, running_query_api, settings_of, viewer
+from tests.integration.catalog_views import CatalogViews
+from tests.integration.query_api_stores import QueryApi, viewer
 from tests.query_api.catalog.samples import FOUND, NAMES, SERIES_ID, published
-from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
 
@@ -28,19 +26,6 @@ ANYONE = viewer("viewer-1")
 NOW = utc_now()
 TERRITORY = "ZZ"  # of the bilingual catalog alone, so that other tests' titles are not found in it
 HERE = (Availability((TERRITORY,), NOW - timedelta(days=30)),)
-
-
-@pytest.fixture(scope="module")
-async def views(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CatalogViews]:
-    settings = settings_of(servers, Path(tmp_path_factory.mktemp("catalog-queries")))
-    async with catalog_views(settings) as views:
-        yield views
-
-
-@pytest.fixture(scope="module")
-async def query_api(views: CatalogViews) -> AsyncIterator[QueryApi]:
-    async with running_query_api(views.settings) as api:
-        yield api
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A series and its viewer's progress over a real Postgres, whose views the engine filled from events."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,27 +22,13 @@ from tests.builders import (
     session,
 )
 from tests.builders import title_withdrawn as withdrawn
-from tests.integration.catalog_views import CatalogViews, catalog_views
-from tests.integration.query_api_stores import OPERATOR, QueryApi, running_query_api, settings_of, viewer
-from tests.servers import Servers
+from tests.integration.catalog_views import CatalogViews
+from tests.integration.query_api_stores import OPERATOR, QueryApi, viewer
 
 pytestmark = pytest.mark.integration
 
 NOW = utc_now()
 PLACES = [(0, 1), (1, 1), (1, 2), (2, 1)]
-
-
-@pytest.fixture(scope="module")
-async def views(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CatalogViews]:
-    settings = settings_of(servers, Path(tmp_path_factory.mktemp("catalog-series")))
-    async with catalog_views(settings) as views:
-        yield views
-
-
-@pytest.fixture(scope="module")
-async def query_api(views: CatalogViews) -> AsyncIterator[QueryApi]:
-    async with running_query_api(views.settings) as api:
-        yield api
 
 
 @pytest.fixture
@@ -57,11 +41,6 @@ async def series_id(views: CatalogViews) -> str:
     series = series_published(series_id, texts=texts, seasons=seasons)
     await views.apply([series, season_added(3, series_id=series_id), *episodes])
     return series_id
-
-
-@pytest.fixture
-def profile_id() -> str:
-    return new_id()
 
 
 async def watch(

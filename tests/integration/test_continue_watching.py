@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,22 +22,14 @@ from tests.integration.query_api_stores import (
     OPERATOR,
     QueryApi,
     Stores,
-    migrated_stores,
     running_query_api,
 )
 from tests.integration.showing import HOME, shown
 from tests.projections.folds import FakeLetters, record, slab
-from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
 
 SUBSCRIPTION = Partition("subscription.events", 9_001)
-
-
-@pytest.fixture(scope="module")
-async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
-    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("continue-watching"))) as stores:
-        yield stores
 
 
 @pytest.fixture(scope="module")

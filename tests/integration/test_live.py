@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -21,7 +20,7 @@ from infra.settings import Settings
 from query_api.app import create_app
 from query_api.live import ids
 from query_api.live.readings import Topic
-from tests.integration.query_api_stores import Stores, migrated_stores, settings_of
+from tests.integration.query_api_stores import Stores, settings_of
 from tests.integration.rates import unlimited
 from tests.query_api.live.listening import Listener, Received, listening
 from tests.servers import Servers
@@ -68,12 +67,6 @@ async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not await is_so():
             await asyncio.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
-    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("live"))) as stores:
-        yield stores
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,22 +15,14 @@ from events.topics import PLAYBACK
 from infra.access.permissions import Principal
 from infra.ids import new_id
 from tests.builders import device, movie, playback_started, reported, session
-from tests.integration.catalog_views import CatalogViews, catalog_views
-from tests.integration.query_api_stores import QueryApi, running_query_api, settings_of
-from tests.servers import Servers
+from tests.integration.catalog_views import CatalogViews
+from tests.integration.query_api_stores import QueryApi, running_query_api
 
 pytestmark = pytest.mark.integration
 
 ANALYST = Principal(subject="analyst-1", roles=("analyst",))
 EVENING = datetime(2026, 7, 1, 19, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-async def views(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CatalogViews]:
-    settings = settings_of(servers, Path(tmp_path_factory.mktemp("quality")))
-    async with catalog_views(settings) as views:
-        yield views
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The query API on real stores, with rows as the projections write them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,33 +11,12 @@ from tests.integration.query_api_stores import (
     OPERATOR,
     QueryApi,
     Stores,
-    migrated_stores,
-    running_query_api,
     viewer,
 )
-from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
 
 FIRST_UNUSED_PARTITION = 9_000
-
-
-@pytest.fixture(scope="module")
-async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
-    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("query-api"))) as stores:
-        yield stores
-
-
-@pytest.fixture(scope="module")
-async def query_api(stores: Stores) -> AsyncIterator[QueryApi]:
-    async with running_query_api(stores.settings) as api:
-        await api.until_missing()
-        yield api
-
-
-@pytest.fixture
-def profile_id() -> str:
-    return new_id()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Screen time over a real Postgres, whose view the projection's own engine filled from events."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,27 +12,13 @@ from events.types import AccountId, ProfileId
 from infra.access.permissions import Principal
 from infra.ids import new_id
 from tests.builders import playback_started, reported, session
-from tests.integration.catalog_views import CatalogViews, catalog_views
-from tests.integration.query_api_stores import QueryApi, running_query_api, settings_of
-from tests.servers import Servers
+from tests.integration.catalog_views import CatalogViews
+from tests.integration.query_api_stores import QueryApi
 
 pytestmark = pytest.mark.integration
 
 EVENING = datetime(2026, 1, 1, 20, 30, tzinfo=UTC)
 RANGE = "from=2026-01-01T00:00:00Z&to=2026-01-03T00:00:00Z"
-
-
-@pytest.fixture(scope="module")
-async def views(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CatalogViews]:
-    settings = settings_of(servers, Path(tmp_path_factory.mktemp("screen-time")))
-    async with catalog_views(settings) as views:
-        yield views
-
-
-@pytest.fixture(scope="module")
-async def query_api(views: CatalogViews) -> AsyncIterator[QueryApi]:
-    async with running_query_api(views.settings) as api:
-        yield api
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -31,25 +29,11 @@ from tests.builders import (
     session,
 )
 from tests.integration.catalog_views import CatalogViews, catalog_views
-from tests.integration.query_api_stores import OPERATOR, QueryApi, running_query_api, settings_of, viewer
-from tests.servers import Servers
+from tests.integration.query_api_stores import OPERATOR, QueryApi, viewer
 
 pytestmark = pytest.mark.integration
 
 LATER = EVENING + timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-async def views(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CatalogViews]:
-    settings = settings_of(servers, Path(tmp_path_factory.mktemp("session-summary")))
-    async with catalog_views(settings) as views:
-        yield views
-
-
-@pytest.fixture(scope="module")
-async def query_api(views: CatalogViews) -> AsyncIterator[QueryApi]:
-    async with running_query_api(views.settings) as api:
-        yield api
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 
 import pytest
 
@@ -22,22 +21,14 @@ from tests.integration.query_api_stores import (
     OPERATOR,
     QueryApi,
     Stores,
-    migrated_stores,
     running_query_api,
     viewer,
 )
-from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
 
 PAGE_ROWS, MOST_ROWS = 4, 18
 ALL = Principal(subject="exporter", scopes=frozenset({*OPERATOR.scopes, Scope.CATALOG_READ, Scope.PLAYBACK_READ}))
-
-
-@pytest.fixture(scope="module")
-async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
-    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("tables"))) as stores:
-        yield stores
 
 
 @pytest.fixture(scope="module")

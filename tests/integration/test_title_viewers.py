@@ -18,27 +18,13 @@ from projections.stores.cassandra import CassandraStore
 from query_api.playback.streams import heard_of_within
 from tests.builders import movie, recorded, reported, session
 from tests.integration.projection_workers import Worker, eventually, produce
-from tests.integration.query_api_stores import OPERATOR, QueryApi, Stores, migrated_stores, running_query_api
-from tests.servers import Servers
+from tests.integration.query_api_stores import OPERATOR, QueryApi, Stores
 
 pytestmark = pytest.mark.integration
 
 VIEW = TitleViewers()
 MINUTE = timedelta(minutes=1)
 ANALYST = Principal(subject="analyst-1", roles=("analyst",))
-
-
-@pytest.fixture(scope="module")
-async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
-    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("title-viewers"))) as stores:
-        yield stores
-
-
-@pytest.fixture(scope="module")
-async def query_api(stores: Stores) -> AsyncIterator[QueryApi]:
-    async with running_query_api(stores.settings) as api:
-        await api.until_missing()
-        yield api
 
 
 @pytest.fixture(scope="module")

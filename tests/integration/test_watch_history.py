@@ -1,9 +1,7 @@
 """Watch history on real stores: without what was taken out of it, and of one title."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +17,9 @@ from tests.integration.query_api_stores import (
     OPERATOR,
     QueryApi,
     Stores,
-    migrated_stores,
     running_query_api,
     viewer,
 )
-from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
 
@@ -36,24 +32,6 @@ ADD_PROFILE = """
     insert into identity_profiles (account_id, profile_id, name, language, kids, has_pin, preferences, created_at)
     values ($1, $2, '', 'nl', false, false, '{}', now())
 """
-
-
-@pytest.fixture(scope="module")
-async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
-    async with migrated_stores(servers, Path(tmp_path_factory.mktemp("watch-history"))) as stores:
-        yield stores
-
-
-@pytest.fixture(scope="module")
-async def query_api(stores: Stores) -> AsyncIterator[QueryApi]:
-    async with running_query_api(stores.settings) as api:
-        await api.until_missing()
-        yield api
-
-
-@pytest.fixture
-def profile_id() -> str:
-    return new_id()
 
 
 async def remove(stores: Stores, profile_id: str, sessions: dict[str, Any]) -> None:

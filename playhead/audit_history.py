@@ -33,7 +33,7 @@ Several = list[str] | None
 
 
 def history(  # noqa: PLR0913, PLR0917 - each is an option
-    stream: Annotated[Several, typer.Option(help="identity.account-a1, catalog.title-t1, a session's id")] = None,
+    stream: Annotated[Several, typer.Option(help="identity.account-a1, catalog.title-t1, or a session's id")] = None,
     person: Annotated[Several, typer.Option(help="an account: its streams, its profiles, all that names it")] = None,
     profile: Annotated[Several, typer.Option(help="a profile's id")] = None,
     session: Annotated[Several, typer.Option(help="a playback session's id")] = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -21,23 +22,25 @@ from playhead.console import err, out
 TOLD_EVERY_S: Final = 10.0
 """How often a long scan says how far it is where there is no terminal."""
 UNDECODABLE: Final = "(undecodable)"
+WIDTH_OF_FILES: Final = 300
+"""Where nothing tells how wide it is."""
 
 
 def show_events(events: Sequence[HistoryEvent], zone: ZoneInfo) -> None:
     """A table, an event a row."""
-    table = Table("recorded", "type", "stream", "actor", "place", "read from", box=None, pad_edge=False)
+    table = _table("read from")
     for event in events:
-        table.add_row(*_cells(event, zone), event.place, event.source)
-    out.print(table, highlight=False, markup=False)
+        table.add_row(*_cells(event, zone), event.source)
+    _print(table)
 
 
 def show_trees(branches: Sequence[Branch], zone: ZoneInfo) -> None:
     """A table, an event a row, below its cause and further in."""
-    table = Table("recorded", "type", "stream", "actor", "place", "", box=None, pad_edge=False)
+    table = _table("")
     for depth, event, note in branches:
         recorded, type_, *others = _cells(event, zone)
-        table.add_row(recorded, "  " * depth + type_, *others, event.place, note or "")
-    out.print(table, highlight=False, markup=False)
+        table.add_row(recorded, "  " * depth + type_, *others, note or "")
+    _print(table)
 
 
 def say_lacks(lacks: Sequence[str]) -> None:
@@ -99,9 +102,23 @@ def target(output: Path | None) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
 
 
-def _cells(event: HistoryEvent, zone: ZoneInfo) -> tuple[str, str, str, str]:
+def _table(last: str) -> Table:
+    """Ids are folded where there is no room, never cut: somebody is going to ask by them."""
+    table = Table("recorded", box=None, pad_edge=False)
+    for name in ("type", "stream", "actor", "place", "id", last):
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    console = out if out.is_terminal else Console(width=WIDTH_OF_FILES)
+    console.print(table, highlight=False, markup=False)
+
+
+def _cells(event: HistoryEvent, zone: ZoneInfo) -> tuple[str, ...]:
     stream = event.stream or (event.key or b"").decode(errors="replace")
-    return _shown(event.history_time, zone), event.type or UNDECODABLE, stream, event.principal or ""
+    told = (event.type or UNDECODABLE, stream, event.principal or "", event.place, event.id or "")
+    return _shown(event.history_time, zone), *told
 
 
 def _shown(moment: datetime, zone: ZoneInfo) -> str:

@@ -44,6 +44,7 @@ def test_a_table_has_a_row_for_each_event_in_order(settings: Settings, capsys: p
     assert re.findall(r"playback\.events:0:(\d)", said.out) == ["0", "1", "2", "3", "4"]
     assert "2026-11-21 04:00:01.000+09:00" in said.out
     assert "(undecodable)" in said.out
+    assert said.out.count("\n") == 6
     assert "Lacking: without Kafka" in said.err
 
 

@@ -1,8 +1,5 @@
 """What was so at a time, asked later of real servers, is what admission said at that time."""
 
-import asyncio
-import json
-import sys
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,14 +22,15 @@ from commands.subscription.installation import of_account, of_purchase
 from events.envelope import Context, encode
 from events.registry import REGISTRY
 from events.titles import Kind
-from events.types import AccountId, Licence, PurchaseId, TitleId
+from events.types import AccountId, Licence, PurchaseId, SeriesId, TitleId
 from infra.access.permissions import Principal
 from infra.clock import utc_now
 from infra.ids import new_id
 from infra.kafka import new_producer
-from infra.settings import Settings, environment_of_child
+from infra.settings import Settings
+from playhead.audit_as_of_work import Moment, Whether, entitled, told
 from projections.slabs import Partition
-from tests.builders import EVENING, playback_started, session, title_details
+from tests.builders import EVENING, episode_details, playback_started, series_details, session, title_details
 from tests.integration.archiving import new_topic
 from tests.integration.box_office import ANYTIME, BoxOffice, account, as_sent, opened_box_office, viewer, window
 from tests.integration.showing import HOME
@@ -150,31 +148,20 @@ async def test_a_stream_is_told_at_a_time_and_at_a_version(office: BoxOffice, so
     assert (await answering.stream(sources, name, Cut(), at_version=known.version)).state == known.state != now.state
 
 
-async def test_the_command_line_says_no_and_why_and_by_its_exit_status(office: BoxOffice, sources: Sources) -> None:
+async def test_the_command_line_says_no_and_why(office: BoxOffice, sources: Sources) -> None:
     film = await published(office)
-    asked = ("--account", account(film.someone), "--title", film.title_id, "--territory", HOME)
-    status, said = await command_line(sources.settings, "entitled", *asked, "--at", utc_now().isoformat(), "--json")
-    told = json.loads(said)
-    assert (status, told["refused"], told["members"]["actions"]) == (3, "not-entitled", ["subscribe"])
-    assert [event["type"] for event in told["events"]] == ["catalog.TitlePublished.v1"]
-
-
-async def command_line(settings: Settings, *arguments: str) -> tuple[int | None, str]:
-    environment = environment_of_child(
-        state_dir=settings.state_dir, postgres_dsn=settings.postgres_dsn, subscription_required=True
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "playhead", "audit", "as-of", *arguments, env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    told, _ = await process.communicate()
-    return process.returncode, told.decode()
+    asked = Whether(account(film.someone), film.title_id, HOME, None)
+    found = await entitled(sources.settings, asked, Moment(utc_now().isoformat(), None))
+    assert (found.refused, found.members["actions"]) == ("not-entitled", ["subscribe"])
+    assert told(found)[-1].startswith("no (not-entitled): nothing entitles the account to")
+    assert [event.type for event in found.events] == ["catalog.TitlePublished.v1"]
 
 
 async def test_a_cut_is_found_in_kafka_by_when_records_were_taken(live: Settings, tmp_path: Path) -> None:
-    topic, told = await new_topic(live), [EVENING + second * SECOND for second in (0, 2, 1, 5)]
+    topic, taken = await new_topic(live), [EVENING + second * SECOND for second in (0, 2, 1, 5)]
     producer = new_producer(live)
     await producer.start()
-    for at in told:
+    for at in taken:
         said = encode(replace(playback_started(session()), recordedtime=at))
         await producer.send_and_wait(topic, said, partition=0, timestamp_ms=int(at.timestamp() * 1000))
     await producer.stop()
@@ -182,3 +169,27 @@ async def test_a_cut_is_found_in_kafka_by_when_records_were_taken(live: Settings
         for second, end in ((-1, 0), (0, 1), (1, 1), (2, 3), (4, 3), (5, 4), (10**6, 4)):
             ends = await ends_of(sources, [topic], at=EVENING + second * SECOND)
             assert ends[Partition(topic, 0)] == end, second
+
+
+async def test_an_episode_is_found_in_the_stream_of_its_series(office: BoxOffice, sources: Sources) -> None:
+    series, episode = TitleId(f"series-{new_id()}"), TitleId(f"episode-{new_id()}")
+    of = SeriesId(series)
+    for command in (
+        catalog.PublishNewTitle(title_id=series, kind=Kind.SERIES, details=series_details()),
+        catalog.AddSeason(series_id=of, season_number=1, name="Season 1"),
+        catalog.PublishNewTitle(
+            title_id=episode,
+            series_id=of,
+            kind=Kind.EPISODE,
+            details=episode_details(availability=(ANYTIME,)),
+            number=catalog.EpisodeNumber(1, 1),
+        ),
+    ):
+        handling, terms = office.house.app.state.resources.handling, Terms(Context(correlation_id=new_id()))
+        await handling.handle(command, decider=CATALOG, target=Target(series, f"catalog.title-{series}"), terms=terms)
+    now = utc_now()
+    found = await answering.title(sources, episode, Cut(known_at=now), at=now, territory=HOME)
+    assert (found.published, found.available, found.title and found.title.series_id) == (True, True, series)
+    assert {event.stream for event in found.events} == {f"catalog.title-{series}"}
+    unknown = await answering.title(sources, new_id(), Cut(known_at=now), at=now, territory=HOME)
+    assert (unknown.title, unknown.published, unknown.events) == (None, False, ())

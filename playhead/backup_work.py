@@ -82,8 +82,13 @@ def _tell_restored(restored: Restored) -> None:
     if restored.erased is None:
         say("The archive that was written on after the backup cannot be asked: whoever was erased since is back.")
         say("Erase them again.")
-    elif restored.erased:
+    if restored.erased:
         say(f"Erased again, as they were after the backup: {', '.join(restored.erased)}")
+    if restored.signed > (held := restored.backup.checkpoint):
+        say(f"Checkpoints {held + 1} to {restored.signed} are of what is lost: none is signed until you accept it")
+        say(
+            f"by writing {held} to checkpoints.public/newest in the keys directory. Keep the old archive: it proves it."
+        )
 
 
 def compare(settings: Settings, directory: Path, archive_url: str | None) -> str | None:

@@ -124,7 +124,7 @@ class Checking:
 
 def _nothing(part: Part) -> Iterator[Record]:
     for offset in range(part.first):
-        yield Record(part.topic, part.partition, offset, 0, 0, None, None, None, ())
+        yield Record(part.topic, part.partition, offset, 0, 0, None, b"", None, ())
 
 
 def _batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> Iterator[tuple[BatchBuilder, int]]:

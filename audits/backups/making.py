@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,13 +14,15 @@ from typing import Final, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from audits.backups import manifest, rows
-from audits.backups.copying import copied
+from audits.backups.copying import copied, copied_checkpoints
 from audits.backups.manifest import ARCHIVE, TABLES, Applied, Backup, BackupRefused, Dumped, Head, Noted, Part, Root
 from audits.backups.showing import Show, Step, nobody
 from audits.backups.tables import KEPT, unclassified
 from audits.backups.topics import PASSING, looking
 from audits.backups.views import applied_in, names_of_tables, noted
+from audits.verifying.checkpoints import numbers
 from infra.archive.archiving import Archiver
+from infra.archive.files import LocalFiles
 from infra.archive.manifest import ArchivedFile
 from infra.archive.store import Archive
 from infra.clock import monotonic_s, utc_now
@@ -30,6 +32,8 @@ from infra.postgres import Connection, connect
 from infra.settings import Settings
 
 SEALED_TEXT: Final = "a backup of Playhead"
+OWN: Final = 0o700
+"""It holds hashes of passwords, and keys, though wrapped: for nobody else to read."""
 SNAPSHOT: Final = "begin isolation level repeatable read read only"
 RELAYED: Final = "select partition, position from relay_lease"
 REVISION: Final = "select version_num from alembic_version"
@@ -53,7 +57,8 @@ async def make(settings: Settings, directory: Path, *, with_archive: bool = Fals
     if await asyncio.to_thread(directory.exists):
         raise BackupRefused(f"{directory} is there already: a backup is written once; name another directory")
     draft = directory.with_name(f"{directory.name}.draft-{new_id()}")
-    (draft / TABLES).mkdir(parents=True)
+    draft.mkdir(parents=True, mode=OWN)
+    (draft / TABLES).mkdir()
     try:
         backup = await _written(settings, draft, with_archive=with_archive, show=show)
         os.rename(draft, directory)
@@ -71,9 +76,10 @@ async def _written(settings: Settings, draft: Path, *, with_archive: bool, show:
         relayed = {row["partition"]: row["position"] for row in await connection.fetch(RELAYED)}
         archive = Archive.open(settings)
         async with looking(settings) as topics:
-            counts, bounds = await topics.partitions(), await topics.bounds()
-        await _archived(archive, {place: end for place, (_, end) in bounds.items()}, settings, show)
-        listed = {place: await asyncio.to_thread(archive.files, *place) for place in bounds}
+            counts = await topics.partitions()
+        places = await bring_up_to_date(settings, archive, show)
+        signed = await asyncio.to_thread(copied_checkpoints, archive, draft / ARCHIVE)  # of what is listed after it
+        listed = {place: await asyncio.to_thread(archive.files, *place) for place in places}
         parts = [_part(place, files) for place, files in listed.items()]
         taken = await _snapshot(settings, connection, draft, counts, show)
     finally:
@@ -92,7 +98,9 @@ async def _written(settings: Settings, draft: Path, *, with_archive: bool, show:
         archive=parts,
         roots=[Root(each.topic, each.partition, each.first, each.last, each.root) for each in files],
         tables=taken.tables,
-        copied=await asyncio.to_thread(copied, archive, files, draft / ARCHIVE, show) if with_archive else [],
+        copied=signed
+        + (await asyncio.to_thread(copied, archive, files, draft / ARCHIVE, show) if with_archive else []),
+        checkpoint=max(numbers(LocalFiles(str(draft / ARCHIVE))), default=0),
         sealed=sealed,
         keys=keys_of(settings),
         applied=taken.applied,
@@ -102,13 +110,19 @@ async def _written(settings: Settings, draft: Path, *, with_archive: bool, show:
     return backup
 
 
-async def _archived(archive: Archive, ends: Mapping[TopicPartition, int], settings: Settings, show: Show) -> None:
-    """Have the archive have what Kafka had, with an archiver of our own beside whichever runs. Raises BackupRefused."""
+async def bring_up_to_date(settings: Settings, archive: Archive, show: Show = nobody) -> list[TopicPartition]:
+    """Have the archive have what Kafka has now, with an archiver of our own beside whichever runs; the partitions that
+    there are. Raises BackupRefused.
+    """
+    async with looking(settings) as topics:
+        ends = {place: end for place, (_, end) in (await topics.bounds()).items()}
     prompt = settings.model_copy(update={"archive_file_max_age_s": settings.backup_poll_s, "archive_topics": ()})
     archiver = Archiver(archive, prompt)
     waits_until_s = monotonic_s() + settings.backup_archive_wait_s
     total = sum(ends.values())
-    async with _archiving(archiver):
+    async with AsyncExitStack() as running:
+        if await _behind(archive, ends):
+            await running.enter_async_context(_archiving(archiver))
         while behind := await _behind(archive, ends):
             show(Step("archiving", total - sum(behind.values()), total))
             if monotonic_s() > waits_until_s:
@@ -118,6 +132,7 @@ async def _archived(archive: Archive, ends: Mapping[TopicPartition, int], settin
                     f"the archive lacks {records} records of {place.topic}/{place.partition}: {refused}"
                 )
             await asyncio.sleep(settings.backup_poll_s)
+    return list(ends)
 
 
 async def _behind(archive: Archive, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -132,7 +147,9 @@ async def _archiving(archiver: Archiver) -> AsyncIterator[None]:
         yield
     finally:
         archiver.stop()
-        await running
+        await asyncio.wait([running])  # aiokafka's consumer is canceled within if it ends as soon as it began
+        if not running.cancelled():
+            running.result()
 
 
 def _part(place: TopicPartition, files: list[ArchivedFile]) -> Part:

@@ -89,7 +89,8 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
 
     `revision`: of Postgres' tables; `topics`: how many partitions each has; `relayed`: by partition of the log, the
     position up to which Kafka, and so the archive, has everything; `sealed`: what the master keys must open;
-    `keys`: the names of the files that the operator keeps apart; `views`: as of `applied`.
+    `keys`: the names of the files that the operator keeps apart; `views`: as of `applied`;
+    `checkpoint`: the number of the newest that is in it, 0 for none.
     """
 
     format: int = FORMAT
@@ -106,6 +107,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     roots: list[Root]
     tables: list[Dumped]
     copied: list[Written]
+    checkpoint: int
     sealed: bytes
     keys: list[str]
     applied: list[Applied]

@@ -9,16 +9,20 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from audits.backups import emptiness, manifest, rows
+from audits.backups.copying import bring_checkpoints
 from audits.backups.erasing import erase, erased_since
 from audits.backups.filling import Filling
 from audits.backups.making import SEALED_TEXT
 from audits.backups.manifest import ARCHIVE, Backup, BackupRefused
 from audits.backups.showing import Show, Step, nobody
 from audits.backups.topics import looking
+from audits.verifying.keys import SigningKeys
+from events.topics import BACKFILL, DEAD_LETTERS, TOPICS, Lane
 from infra import migrate, postgres
 from infra.archive.errors import ArchiveDamaged
 from infra.archive.store import Archive
 from infra.clock import utc_now
+from infra.kafka import partitions_of
 from infra.personal_data import IndexKeyLost, MasterKey
 from infra.postgres import Connection, connect
 from infra.settings import Settings
@@ -29,12 +33,15 @@ RELAY: Final = "update relay_lease set position = $2 where partition = $1"
 
 
 class Restored(NamedTuple):
-    """What came of a restore. `erased`: accounts that were erased after the backup; None: nobody could be asked."""
+    """What came of a restore. `erased`: accounts that were erased after the backup; None: nobody could be asked.
+    `signed`: the number of the newest checkpoint that was made with these keys, which may be of what is lost.
+    """
 
     backup: Backup
     records: int
     events: int
     erased: list[str] | None
+    signed: int
 
 
 async def restore(
@@ -46,6 +53,7 @@ async def restore(
     backup = await asyncio.to_thread(manifest.read, directory)
     show(Step("checking the backup"))
     await asyncio.to_thread(manifest.check, directory, backup)
+    check_counts(settings, backup)
     master = await asyncio.to_thread(_master, settings, backup)
     source = source_of(settings, directory, backup, archive_url)
     await _check_archives(settings, backup, source)
@@ -58,7 +66,21 @@ async def restore(
     async with looking(settings) as topics:
         await topics.check_empty(backup.topics)
     records = await Filling(settings, source, backup.roots, show).run(backup.archive)
-    return Restored(backup, records, sum(head.position for head in backup.heads), erased)
+    await asyncio.to_thread(bring_checkpoints, directory, Archive.open(settings))
+    events = sum(head.position for head in backup.heads)
+    return Restored(backup, records, events, erased, SigningKeys(settings).newest())
+
+
+def check_counts(settings: Settings, backup: Backup) -> None:
+    """Raises BackupRefused where these settings make other numbers of partitions than there were."""
+    for topic in (*TOPICS, BACKFILL, *DEAD_LETTERS):
+        have, had = partitions_of(topic, settings), backup.topics.get(topic.name)
+        if had is not None and have != had:
+            which = "LOG" if topic.lane is Lane.LOG else "PLAYBACK"
+            raise BackupRefused(
+                f"{topic.name} had {had} partitions, and with these settings has {have}: set "
+                f"PLAYHEAD_{which}_PARTITIONS={had}"
+            )
 
 
 def _master(settings: Settings, backup: Backup) -> MasterKey:

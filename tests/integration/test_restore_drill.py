@@ -25,16 +25,19 @@ from audits.backups.showing import nobody
 from audits.backups.tables import KEPT, unclassified
 from audits.backups.topics import NAMES, looking
 from audits.backups.views import names_of_tables, views_of
+from audits.verifying import checkpointing
 from commands.handling import Handling
 from commands.identity import commands as c
 from events import playback as p
 from events.envelope import Envelope, Event, encode
-from events.topics import CATALOG, PLAYBACK
+from events.topics import CATALOG, OPERATIONS, PLAYBACK, dead_letters_of
+from infra.archive.store import Archive
 from infra.cassandra import Cassandra
 from infra.clock import utc_now
 from infra.event_log import EventLog
 from infra.event_log.partitions import partition_of
 from infra.ids import new_uuid
+from infra.kafka import new_producer
 from infra.local import LocalServers
 from infra.migrate import migrate
 from infra.personal_data import MasterKey
@@ -42,6 +45,7 @@ from infra.postgres import Pool, connect, connect_pool
 from infra.redis import connect as connect_redis
 from infra.relay import Relay
 from infra.settings import Settings, load_settings
+from playhead.audit_verifying import Wanted, run_verify
 from playhead.backup_work import back_up, bring_back, compare
 from playhead.filling_views import filling_views
 from projections.versions import anywhere
@@ -63,7 +67,7 @@ from tests.builders import (
     title_withdrawn,
 )
 from tests.integration.identity_stack import Household, live_a_life, register
-from tests.integration.projection_workers import PlayheadProcess, evening, eventually, produce
+from tests.integration.projection_workers import PATIENCE_S, PlayheadProcess, evening, eventually, produce
 from tests.projections.subscription import histories
 from tests.servers import STATE_ROOT
 
@@ -77,6 +81,8 @@ CATALOG_EVENTS = [
     movie_published("psycho"),
     title_withdrawn(movie_published("psycho")),
 ]
+GIVEN_UP = (PLAYBACK.name, CATALOG.name)
+LOST = TopicPartition(dead_letters_of(OPERATIONS.name), 0)
 EMPTY = {
     *("postgres/catalog_schedule", "postgres/identity_api_keys", "postgres/identity_devices"),
     *("postgres/operations_dead_letter_decisions", "postgres/operations_staff_actions"),
@@ -178,6 +184,24 @@ async def relayed(pool: Pool, settings: Settings) -> None:
     await running
 
 
+async def lose_dead_letters(settings: Settings) -> None:
+    """Have Kafka, whose dead letters pass, begin with the third of a topic's."""
+    producer = new_producer(settings)
+    await producer.start()
+    for _ in range(3):
+        await producer.send_and_wait(LOST.topic, b"not a letter", partition=LOST.partition)
+    await producer.stop()
+    await delete_before(settings, {LOST: 2})
+
+
+async def delete_before(settings: Settings, offsets: Mapping[TopicPartition, int]) -> None:
+    """Have Kafka give up what is before these."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    await admin.delete_records({place: RecordsToDelete(offset) for place, offset in offsets.items()})
+    await admin.close()
+
+
 async def filled(settings: Settings) -> list[Household]:
     """An installation to which something has happened in every context, and all of it is in the views."""
     await migrate(settings, lambda _: None)
@@ -189,10 +213,17 @@ async def filled(settings: Settings) -> list[Household]:
         await pool.execute("insert into identity_mail (sealed, due_at, created_at) values ('mail', now(), now())")
     shown = session("drill-9", profile_id="drill-profile-9")
     events = [*evening("drill", sessions=6, reports=8), cmcd_reported(of=shown), reported(p.Heartbeat, 1, of=shown)]
+    await lose_dead_letters(settings)
     hidden = continue_watching_hidden(at=utc_now())
     await produce(settings, [*events, hidden, b"poison", b"{}"])
     await applied(settings)
     return households
+
+
+async def signed(settings: Settings) -> None:
+    """Take a checkpoint."""
+    async with opened(settings) as pool:
+        assert await checkpointing.take(settings, Archive.open(settings), pool) is not None
 
 
 async def rows_of_views(settings: Settings) -> Rows:
@@ -259,7 +290,8 @@ async def emptied(settings: Settings) -> None:
 
     await eventually(gone)
     await admin.close()
-    cassandra = await Cassandra.connect(settings, keyspace="")
+    patient = settings.model_copy(update={"query_timeout_s": PATIENCE_S})
+    cassandra = await Cassandra.connect(patient, keyspace="")
     await cassandra.execute(f"drop keyspace {settings.cassandra_keyspace}")
     await cassandra.close()
     redis = connect_redis(settings)
@@ -272,12 +304,15 @@ async def before(ours: Settings, tmp_path_factory: pytest.TempPathFactory) -> In
     """The installation, backed up; then somebody is erased, and the archive hears of it."""
     directory = tmp_path_factory.mktemp("backups")
     first, second, third = await filled(ours)
+    await making.bring_up_to_date(ours, Archive.open(ours))
+    await signed(ours)
     assert await asyncio.to_thread(back_up, ours, directory / "kept", with_archive=False) is None
     views, records, tables = await rows_of_views(ours), await records_in_kafka(ours), await rows_of_tables(ours)
     async with opened(ours) as pool:
         await replace(second, handling=Handling(EventLog(pool, ours), utc_now)).has(c.WithdrawAccount())
         await relayed(pool, ours)
         await making.make(ours, directory / "later", with_archive=True)
+        await signed(ours)
         address = await pool.fetchval("select email from identity_accounts where account_id = $1", third.account_id)
     return Installation(
         settings=ours,
@@ -314,22 +349,14 @@ async def after(before: Installation) -> Restored:
 
 
 @pytest.fixture(scope="module")
-async def cut(after: Restored, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+async def cut(after: Restored) -> Settings:
     """The same, with an archive that has all, and a Kafka that gave up all but the last records of two topics."""
     settings = after.settings
-    await making.make(settings, tmp_path_factory.mktemp("again") / "backup")
+    await making.bring_up_to_date(settings, Archive.open(settings))
     async with looking(settings) as topics:
         bounds = await topics.bounds()
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    await admin.delete_records(
-        {
-            TopicPartition(*place): RecordsToDelete(end - 1)
-            for place, (_, end) in bounds.items()
-            if place.topic in (PLAYBACK.name, CATALOG.name) and end > 1
-        }
-    )
-    await admin.close()
+    cut_off = {place: end - 1 for place, (_, end) in bounds.items() if place.topic in GIVEN_UP and end > 1}
+    await delete_before(settings, cut_off)
     return settings
 
 
@@ -403,8 +430,21 @@ async def test_what_happens_next_goes_on_where_it_was(before: Installation, afte
         await pool.execute("insert into identity_mail (sealed, due_at, created_at) values ('next', now(), now())")
     async with looking(after.settings) as topics:
         bounds = await topics.bounds()
-    assert {place.topic for place, (_, end) in bounds.items() if end != len(after.records[place])} == {CATALOG.name}
-    assert sum(end - len(after.records[place]) for place, (_, end) in bounds.items()) == 1
+    added = {place: end - first - len(after.records[place]) for place, (first, end) in bounds.items()}
+    assert {place.topic for place, count in added.items() if count} == {CATALOG.name}
+    assert sum(added.values()) == 1
+
+
+async def test_what_was_signed_before_the_backup_still_holds(after: Restored) -> None:
+    settings, parts = after.settings, ("log", "kafka", "archive", "checkpoints")
+    await making.bring_up_to_date(settings, Archive.open(settings))
+    newest = settings.keys_path / "checkpoints.public" / "newest"
+    assert newest.read_text() == "2\n"
+    assert await asyncio.to_thread(run_verify, settings, Wanted(("checkpoints",))) == 1  # the second is of what is lost
+    newest.write_text("1\n")
+    assert await asyncio.to_thread(run_verify, settings, Wanted(parts)) == 0
+    await signed(settings)
+    assert newest.read_text() == "2\n"
 
 
 async def test_views_are_built_from_the_archive_when_kafka_gave_up_its_beginning(cut: Settings) -> None:

@@ -32,6 +32,7 @@ def backup_in(directory: Path, **changes: object) -> Backup:
         "roots": [],
         "tables": [Dumped("event_log", ["body"], 1, manifest.digested(directory, ROWS))],
         "copied": [],
+        "checkpoint": 0,
         "sealed": b"\x00",
         "keys": [],
         "applied": [Applied("redis", "playback.events", 0, 9)],

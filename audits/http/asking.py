@@ -29,8 +29,8 @@ EVERY_QUESTION: Final = (
     AUDITS_BUSY,
     ARCHIVE_DAMAGED,
 )
-AUDITOR: Final = Depends(Needs(Scope.AUDIT_READ))
-"""For every route here."""
+AUDITOR: Final = Depends(Needs(Scope.HISTORY_READ))
+"""For every route here. More than audit:read, which shows what staff did: all of everybody is in the history."""
 
 
 class AuditsBusy(Refusal):

@@ -31,6 +31,7 @@ class Scope(StrEnum):
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
     AUDIT_READ = "audit:read"
+    HISTORY_READ = "history:read"
     STAFF_WRITE = "staff:write"
     API_KEYS_WRITE = "api_keys:write"
 
@@ -43,7 +44,14 @@ OF_ROLE: Final = {
     Role.BILLING: frozenset({Scope.CATALOG_READ, Scope.BILLING_READ, Scope.BILLING_WRITE}),
     Role.ANALYST: frozenset({Scope.CATALOG_READ, Scope.PLAYBACK_READ}),
     Role.AUDITOR: frozenset(
-        {Scope.CATALOG_READ, Scope.AUDIT_READ, Scope.PLAYBACK_READ, Scope.BILLING_READ, Scope.ACCOUNTS_READ}
+        {
+            Scope.CATALOG_READ,
+            Scope.AUDIT_READ,
+            Scope.HISTORY_READ,
+            Scope.PLAYBACK_READ,
+            Scope.BILLING_READ,
+            Scope.ACCOUNTS_READ,
+        }
     ),
     Role.OPERATOR: frozenset(
         {
@@ -56,6 +64,7 @@ OF_ROLE: Final = {
             Scope.OPERATIONS_READ,
             Scope.OPERATIONS_WRITE,
             Scope.AUDIT_READ,
+            Scope.HISTORY_READ,
             Scope.STAFF_WRITE,
             Scope.API_KEYS_WRITE,
         }

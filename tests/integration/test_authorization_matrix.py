@@ -85,6 +85,7 @@ IDS: Final = {
     "version": "1",
     "number": "1",
 }
+OF_API_KEY: Final = frozenset({Scope.AUDIT_READ, Scope.HISTORY_READ})
 OFFER: Final = {
     "offer_id": "matrix-offer",
     "kind": "rental",
@@ -103,7 +104,7 @@ class Matrix:
     clients: dict[int, httpx.AsyncClient]
     ids: dict[str, str]
     api_key: str
-    """Of a server that may only read the audit."""
+    """Of a server that may only read the audit and the history."""
 
     async def send(self, call: Call, token: str | None, **changes: Any) -> httpx.Response:
         headers = {"Idempotency-Key": new_id()} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -152,7 +153,7 @@ async def _give_a_something(matrix: Matrix, client: httpx.AsyncClient, postgres:
     bought = await post("/v1/purchases", A, {"offer_id": OFFER["offer_id"], "currency": "EUR"})
     matrix.ids["purchase_id"] = bought["id"]
     auditor = Principal(subject="matrix-operator", roles=("operator",))
-    issued = await post("/v1/api-keys", auditor, {"name": "Matrix", "scopes": ["audit:read"]})
+    issued = await post("/v1/api-keys", auditor, {"name": "Matrix", "scopes": ["audit:read", "history:read"]})
     matrix.api_key = issued["key"]
 
 
@@ -226,7 +227,7 @@ async def test_who_lacks_the_scope_is_refused_before_their_body_is_looked_at(mat
         tokens |= {role: Principal(subject=role, roles=(role,)) for role in Role}
         tokens |= {"viewer": A}
         lacking = {name: matrix.token(who) for name, who in tokens.items() if who.scopes.isdisjoint(scopes)}
-        lacking |= {"API key": matrix.api_key} if Scope.AUDIT_READ not in scopes else {}
+        lacking |= {"API key": matrix.api_key} if scopes.isdisjoint(OF_API_KEY) else {}
         for name, token in lacking.items():
             for body in bodies_of(call):
                 reply = await matrix.send(call, token, body=body)
@@ -246,7 +247,7 @@ async def test_who_has_the_scope_passes(matrix: Matrix) -> None:
                 reply = await matrix.send(call, matrix.token(who), body=sent)
                 if slug(reply) in REFUSED | NOT_YOURS or reply.status_code >= 500:
                     failures.append((call.name, scope, sent, reply.status_code, slug(reply)))
-        if Scope.AUDIT_READ in scopes and (reply := await matrix.send(call, matrix.api_key)).status_code in (401, 403):
+        if scopes & OF_API_KEY and (reply := await matrix.send(call, matrix.api_key)).status_code in (401, 403):
             failures.append((call.name, "API key", reply.status_code, slug(reply)))
     assert failures == []
 

@@ -22,13 +22,18 @@ def archive_of(directory: Path, events: Iterable[Envelope[Event]], **values: obj
     """An archive of events in the order in which they came, each topic in its partition 0, a file a day."""
     settings = Settings.model_validate({"state_dir": directory, **values})
     archive = Archive.open(settings)
+    archived_in(archive, events)
+    return archive
+
+
+def archived_in(archive: Archive, events: Iterable[Envelope[Event]]) -> None:
+    """The same in an archive that is there, and empty."""
     by_topic: dict[str, list[Envelope[Event]]] = defaultdict(list)
     for event in events:
         by_topic[topic_of(event.type).name].append(event)
     for topic, of_topic in by_topic.items():
         for _, day in groupby(_records(topic, of_topic), key=lambda record: day_of(record.history_time_us)):
             write_file(archive, list(day))
-    return archive
 
 
 def _records(topic: str, events: Sequence[Envelope[Event]]) -> Iterable[Record]:

@@ -138,7 +138,7 @@ def test_royalties_are_by_title_and_territory(tmp_path: Path) -> None:
     ]
 
 
-@bounded(max_examples=15, deadline=None)
+@bounded(max_examples=10, deadline=None)
 @given(histories())
 def test_the_royalty_recipe_measures_what_the_view_measures(events: list[Envelope[Event]]) -> None:
     measured = RECIPES["royalties"].partition("select title_id, coalesce(territory")[0]

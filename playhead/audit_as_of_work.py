@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from audits.as_of import answering
 from audits.as_of.answering import RowsAsOf, ViewUnknown
@@ -186,10 +187,15 @@ def _told_of_title(answer: TitleAsOf) -> list[str]:
 
 
 def _table(events: Sequence[Decisive]) -> Table:
-    table = Table("time", "event", "of", "by", "place", "id", box=None)
+    whole = [Column(name, no_wrap=True) for name in ("place", "id")]  # for whoever goes on with them
+    table = Table(
+        Column("time"), Column("event", overflow="fold"), "of", Column("by", overflow="fold"), *whole, box=None
+    )
     for event in events:
-        taken = "" if event.time == event.recorded_time else f" (taken {event.recorded_time.isoformat()})"
-        table.add_row(
-            f"{event.time.isoformat()}{taken}", event.type, event.about, event.actor or "", event.place, event.id
-        )
+        taken = "" if event.time == event.recorded_time else f" (taken {_at(event.recorded_time)})"
+        table.add_row(f"{_at(event.time)}{taken}", event.type, event.about, event.actor or "", event.place, event.id)
     return table
+
+
+def _at(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

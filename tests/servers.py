@@ -86,6 +86,7 @@ class NativeServers:
         # Where the fixture's end is not reached, an exit of the interpreter still is.
         atexit.register(self.erase)
         self.endpoints = self._local.up(_quietly)
+        self.kafka_data = STATE_ROOT / f"test-{os.getpid()}" / "kafka" / "data"
 
     def stop(self, name: str) -> None:
         self._local.stop(name)

@@ -68,28 +68,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             )
             if value is not None
         ]
-        differs = "" if self.expected is None and self.found is None else f": {self.found} instead of {self.expected}"
-        return f"{self.kind} {self.what} in {self.topic or self.store} ({self.store}), {', '.join(at)}{differs}"
+        return f"{self.kind} {self.what} in {self.topic or self.store} ({self.store}), {', '.join(at)}{self._differs()}"
 
-
-class Findings:
-    """What was found so far. All are counted; the first `most` are kept."""
-
-    def __init__(self, most: int) -> None:
-        self.kept: list[Finding] = []
-        self.count = 0
-        self._most = most
-
-    def add(self, finding: Finding) -> None:
-        """Count one more."""
-        self.count += 1
-        if len(self.kept) < self._most:
-            self.kept.append(finding)
-
-    def extend(self, found: list[Finding]) -> None:
-        """Count more."""
-        for finding in found:
-            self.add(finding)
+    def _differs(self) -> str:
+        if self.expected is None:
+            return "" if self.found is None else f": {self.found}"
+        return f": {self.found or 'nothing'} instead of {self.expected}"
 
 
 def shown(value: bytes | None) -> str | None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, KafkaError
 from aiokafka.structs import TopicPartition
 from msgspec import structs
 
@@ -26,6 +26,8 @@ from infra.settings import Settings
 RELAYED: Final = "select position from relay_lease where partition = $1"
 LOG_TOPICS: Final = frozenset(topic.name for topic in TOPICS if topic.lane is Lane.LOG)
 KEPT_FOR_GOOD: Final = frozenset(topic.name for topic in TOPICS)
+UNREADABLE: Final = (CorruptRecordException, RuntimeError, ValueError, IndexError, EOFError)
+"""What aiokafka and the codecs raise of bytes that are no records; a RuntimeError may also be one of KafkaError's."""
 
 
 class Sides(NamedTuple):
@@ -65,6 +67,7 @@ class KafkaCheck:
         async for page in self._pages(first, end):
             if isinstance(page, Finding):
                 yield Update(task=task, findings=[page])
+                first = (page.last or first) + 1
                 continue
             found = self._gaps(page, first)
             first = page[-1].offset + 1
@@ -89,31 +92,36 @@ class KafkaCheck:
                 async for page in reading.messages(self._consumer, self._place, first, end, self._limit):
                     yield page
                     first = page[-1].offset + 1
-            except CorruptRecordException as error:
-                found = str(error) or "another checksum than its bytes have"
-                yield self._finding(kind=Kind.FLIPPED, what="batch of records", offset=first, found=found)
-                first = await self._after_batch(first, end)
+            except UNREADABLE as error:
+                _raise_if_away(error)
+                async for passed in self._past_damage(first, end):
+                    yield passed
+                    first = (passed.last or first) + 1 if isinstance(passed, Finding) else passed[-1].offset + 1
             else:
                 return
 
-    async def _after_batch(self, first: int, end: int) -> int:
-        """The offset after a batch that cannot be read: found by halving, as a broker returns whole batches."""
-        low, high = first, end
-        while high - low > 1:
-            middle = (low + high) // 2
-            if await self._reads(middle, end):
-                high = middle
-            else:
-                low = middle
-        return high
+    async def _past_damage(self, first: int, end: int) -> AsyncIterator[list[Any] | Finding]:
+        """Record by record, up to the first that can be read after some that cannot."""
+        damaged, said = list[int](), ""
+        for offset in range(first, end):
+            try:
+                page = await anext(reading.messages(self._consumer, self._place, offset, end, 1))
+            except UNREADABLE as error:
+                _raise_if_away(error)
+                damaged.append(offset)
+                said = f"{type(error).__name__}: {error}"
+                continue
+            if damaged:
+                yield self._damaged(damaged, said)
+            yield page
+            if damaged:
+                return
+        if damaged:
+            yield self._damaged(damaged, said)
 
-    async def _reads(self, offset: int, end: int) -> bool:
-        try:
-            async for _ in reading.messages(self._consumer, self._place, offset, end, 1):
-                return True
-        except CorruptRecordException:
-            return False
-        return False
+    def _damaged(self, offsets: Sequence[int], said: str) -> Finding:
+        kind, what = Kind.FLIPPED, "batch of records, which cannot be read"
+        return self._finding(kind=kind, what=what, offset=offsets[0], last=offsets[-1], found=said)
 
     def _bounds(self, begin: int, end: int) -> list[Finding]:
         """What Kafka gave up before the archive had it, and what it lost that the archive has."""
@@ -190,3 +198,8 @@ class KafkaCheck:
         if log is None:
             return {"offset": offset, "position": 0}
         return {"offset": offset, "position": log.after} if check.settled() else None
+
+
+def _raise_if_away(error: Exception) -> None:
+    if isinstance(error, KafkaError) and not isinstance(error, CorruptRecordException):
+        raise error

@@ -63,7 +63,8 @@ async def messages(
     consumer: AIOKafkaConsumer, place: TopicPartition, first: int, end: int, limit: int
 ) -> AsyncIterator[list[Any]]:
     """Kafka's records from one offset to before another, in order, some at a time."""
-    consumer.assign([place])
+    if consumer.assignment() != {place}:
+        consumer.assign([place])
     consumer.seek(place, first)
     at = first
     while at < end:

@@ -94,7 +94,7 @@ async def opened(settings: Settings) -> AsyncIterator[Checks]:
         client_id=f"{CLIENT_ID}-verify",
         enable_auto_commit=False,
         auto_offset_reset="none",
-        fetch_max_wait_ms=50,
+        fetch_max_wait_ms=10,  # partitions are read one after the other: each waits for the fetch before
     )
     try:
         yield Checks(Sides(pool, Archive.open(settings), settings), consumer)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
@@ -15,6 +15,7 @@ from audits.verifying.findings import Finding
 from audits.verifying.of_archive import ArchiveCheck
 from audits.verifying.of_kafka import KafkaCheck, Sides
 from audits.verifying.of_log import LogCheck
+from audits.verifying.tasks import State
 from commands.handling import Handling
 from events.envelope import CONTENT_TYPE
 from events.topics import POSITION_HEADER
@@ -24,7 +25,7 @@ from infra.archive.writing import write_file
 from infra.clock import utc_now
 from infra.event_log import EventLog, LogRow, create_partitions, partition_of
 from infra.ids import new_id
-from infra.kafka import access, new_producer
+from infra.kafka import access
 from infra.postgres import Connection, Pool, connect, connect_pool, migrate
 from infra.settings import Settings
 from tests.integration.test_event_log import add, stream
@@ -92,8 +93,8 @@ async def relayed(settings: Settings, messages: Sequence[Message]) -> AsyncItera
 
 
 async def produce(settings: Settings, topic: str, messages: Iterable[Message]) -> None:
-    """As the relay does."""
-    producer = new_producer(settings)
+    """As the relay does, but that no batch is compressed: its bytes are to be found."""
+    producer = AIOKafkaProducer(**access(settings), enable_idempotence=True, acks="all")
     await producer.start()
     try:
         for key, value, position in messages:
@@ -145,10 +146,12 @@ def _sides(settings: Settings, pool: "Pool | Connection", archive: Archive, topi
     return Sides(pool, archive, settings, frozenset({topic}))  # type: ignore[arg-type]  # a connection reads alike
 
 
-async def log_findings(settings: Settings, pool: "Pool | Connection", checkpoints: Sequence[Any] = ()) -> list[Finding]:
+async def log_findings(
+    settings: Settings, pool: "Pool | Connection", checkpoints: Sequence[Any] = (), *, state: State | None = None
+) -> list[Finding]:
     """What verifying the log finds."""
     check = LogCheck(pool, settings, 0, checkpoints)  # type: ignore[arg-type]  # a connection reads alike
-    return [finding async for update in check.run("log:0", None) for finding in update.findings]
+    return [finding async for update in check.run("log:0", state) for finding in update.findings]
 
 
 async def kafka_findings(settings: Settings, pool: "Pool | Connection", archive: Archive, topic: str) -> list[Finding]:

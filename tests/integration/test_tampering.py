@@ -12,11 +12,15 @@ from aiokafka.structs import TopicPartition
 from audits.verifying.attributing import attributed
 from audits.verifying.checkpoints import Checkpoint, Head
 from audits.verifying.findings import Finding, Kind, Store
+from audits.verifying.of_log import repeated
+from audits.verifying.tasks import State
+from infra.archive.records import envelope_of
 from infra.clock import utc_now
 from infra.event_log import EventLog, LogRow
 from infra.kafka import access
 from infra.postgres import Connection, Pool, connect_pool
 from infra.settings import Settings
+from tests.integration.segments import change, segment_of
 from tests.integration.tampering import (
     EACH,
     STREAMS,
@@ -31,6 +35,7 @@ from tests.integration.tampering import (
     recorded,
     relayed,
 )
+from tests.servers import NativeServers, Servers
 
 pytestmark = pytest.mark.integration
 
@@ -201,6 +206,33 @@ async def test_a_log_that_is_shorter_than_a_checkpoint_says_is_truncated(
     assert (found.kind, found.position, found.last) == (Kind.TRUNCATED, 31, COUNT)
 
 
+async def test_a_run_goes_on_from_the_row_that_it_was_at_if_that_is_still_the_same(
+    ours: Settings, pool: Pool, rows: list[LogRow]
+) -> None:
+    state: State = {"position": 20, "hash": rows[19].hash.hex(), "shift": 0}
+    flip = "update event_log set body = body || ' '::bytea where partition = 0 and position in (5, 25)"
+    async with tampered(pool, flip) as connection:
+        assert [each.position for each in await log_findings(ours, connection, state=state)] == [25]
+        other: State = {**state, "hash": rows[18].hash.hex()}
+        assert [each.position for each in await log_findings(ours, connection, state=other)] == [5, 25]
+
+
+async def test_versions_and_ids_that_are_there_twice_are_named(ours: Settings, pool: Pool) -> None:
+    loosened = (
+        "alter table event_log drop constraint event_log_event_id_key, drop constraint event_log_stream_id_version_key"
+    )
+    twice = (
+        "update event_log set event_id = (select event_id from event_log where partition = 0 and position = 3), "
+        "stream_id = (select stream_id from event_log where partition = 0 and position = 3) "
+        "where partition = 0 and position = 7"
+    )
+    async with tampered(pool, loosened, twice) as connection:
+        (named,) = await repeated(connection, ours)  # type: ignore[arg-type]  # a connection reads alike
+        found = await log_findings(ours, connection)
+    assert (named.kind, named.what, named.position, named.found) == (Kind.REPEATED, "event id", 3, "2 events")
+    assert (Kind.FLIPPED, "column event_id", 7) in told(found)
+
+
 def _flipped(messages: list[Message]) -> list[Message]:
     value = bytearray(messages[AT].value)
     value[40] ^= 1
@@ -242,6 +274,25 @@ async def test_in_kafka_it_is_found_and_named(
     async with relayed(ours, tamper(messages_of(rows))) as topic:
         found = await kafka_findings(ours, pool, archived(ours, tmp_path, []), topic)
     assert told(found) == [expected]
+
+
+@pytest.mark.parametrize("checksum", [True, False])
+async def test_bits_flipped_in_kafkas_own_files_are_found_with_a_checksum_that_fits_or_without(
+    ours: Settings, pool: Pool, rows: list[LogRow], tmp_path: Path, servers: Servers, checksum: bool
+) -> None:
+    if not isinstance(servers, NativeServers):
+        pytest.skip("where Kafka keeps its files is not known here")
+    async with relayed(ours, messages_of(rows)) as topic:
+        name = b'"id":"%s"' % str(envelope_of(rows[AT].body).id).encode()
+        season = (b'"name":"Season"', b'"name":"Reason"')
+        change(segment_of(servers.kafka_data, topic), name, lambda batch: batch.replace(*season), checksum=checksum)
+        found = await kafka_findings(ours, pool, archived(ours, tmp_path, []), topic)
+    damaged = (Kind.FLIPPED, "batch of records, which cannot be read", None)
+    expected = (
+        [(Kind.FLIPPED, "value", AT + 1)] if checksum else [damaged, (Kind.REMOVED, "records of the log", AT + 1)]
+    )
+    assert told(found) == expected
+    assert found[0].offset == AT
 
 
 async def test_what_was_deleted_from_kafka_before_the_archive_had_it_is_named(

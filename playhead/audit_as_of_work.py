@@ -198,4 +198,4 @@ def _table(events: Sequence[Decisive]) -> Table:
 
 
 def _at(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -60,6 +60,7 @@ class Sources:
         self._threads = ThreadPoolExecutor(settings.audits_read_threads, thread_name_prefix="audits")
         self._archive: Archive | None = None
         self._pool: Pool | None = None
+        self._opening = asyncio.Lock()
 
     async def archive(self) -> Archive | None:
         """The archive; None when it is left out."""
@@ -73,15 +74,22 @@ class Sources:
         """A pool for reading the event log and the views; None when the log is left out. Raises SourceAway."""
         if Source.LOG in self.left_out:
             return None
-        if self._pool is None:
-            try:
-                pool = await connect_pool(self.settings, role=Role.AUDITS)
-                async with asyncio.timeout(self.settings.audits_source_timeout_s):
-                    await pool.fetchval("select 1")
-            except LOG_AWAY as error:
-                raise SourceAway.of(Source.LOG, error) from error
-            self._pool = pool
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await self._connected()
         return self._pool
+
+    async def _connected(self) -> "Pool":
+        pool = await connect_pool(self.settings, role=Role.AUDITS)
+        try:
+            async with asyncio.timeout(self.settings.audits_source_timeout_s):
+                await pool.fetchval("select 1")
+        except BaseException as error:
+            pool.terminate()
+            if isinstance(error, LOG_AWAY):
+                raise SourceAway.of(Source.LOG, error) from error
+            raise
+        return pool
 
     @asynccontextmanager
     async def consumer(self, **options: Any) -> AsyncIterator[AIOKafkaConsumer | None]:

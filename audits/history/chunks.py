@@ -10,7 +10,8 @@ from infra.archive.records import Attributes
 
 class Rows(NamedTuple):
     """Records of a partition in its order. `times`: of history, ascending, in microseconds since 1970. `envelopes`:
-    what they say, where it was read already. `is_matched`: only those that were asked for are here.
+    what they say, where it was read already. `is_matched`: only those that were asked for are here. `replayed`: which
+    are marked as a replay; None: none is.
     """
 
     source: Source
@@ -21,6 +22,7 @@ class Rows(NamedTuple):
     values: list[bytes | None]
     envelopes: list[Attributes] | None = None
     is_matched: bool = False
+    replayed: Sequence[bool] | None = None
 
     def cut(self, start: int, stop: int) -> "Rows":
         """Those from one place to before another."""
@@ -33,6 +35,7 @@ class Rows(NamedTuple):
             keys=self.keys[start:stop],
             values=self.values[start:stop],
             envelopes=None if self.envelopes is None else self.envelopes[start:stop],
+            replayed=None if self.replayed is None else self.replayed[start:stop],
         )
 
     def only(self, which: list[int]) -> "Rows":
@@ -46,6 +49,7 @@ class Rows(NamedTuple):
             keys=[self.keys[place] for place in which],
             values=[self.values[place] for place in which],
             envelopes=None if self.envelopes is None else [self.envelopes[place] for place in which],
+            replayed=None if self.replayed is None else [self.replayed[place] for place in which],
         )
 
 

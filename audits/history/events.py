@@ -22,7 +22,7 @@ class HistoryEvent(msgspec.Struct, gc=False):
     """One record of the history. `offset`: Kafka's, None for what only the log holds yet. `position`: the log's, None
     where it is no relayed record. `history_time_us`: microseconds since 1970; within a partition it never runs
     backwards. `value`: the very bytes, empty for a record without any. What the envelope says is read from them when it
-    is asked for, None where they cannot be decoded.
+    is asked for, None where they cannot be decoded. `is_replayed`: marked as a replay, which no view takes (ADR 28).
     """
 
     source: Source
@@ -34,6 +34,7 @@ class HistoryEvent(msgspec.Struct, gc=False):
     key: bytes | None
     value: bytes
     _attributes: Attributes | None = None
+    is_replayed: bool = False
 
     @property
     def envelope(self) -> Attributes:

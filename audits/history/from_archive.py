@@ -10,11 +10,14 @@ import pyarrow.compute as pc
 from audits.history.chunks import Rows
 from audits.history.matching import Expression
 from audits.sources import Source, Sources
+from events.topics import REPLAY_HEADER
 from infra.archive.errors import ArchiveDamaged
 from infra.archive.manifest import ArchivedFile
 from infra.archive.store import Archive
 
-COLUMNS: Final = ("offset", "history_time", "key", "value", "position")
+COLUMNS: Final = ("offset", "history_time", "key", "value", "position", "headers")
+REPLAYED: Final = f'["{REPLAY_HEADER}",'.encode()
+"""How the header begins that marks a replay (infra/archive/records.py, other_headers)."""
 LISTED_ANEW: Final = 3
 """How often a partition's files are listed anew because a compaction took the place of what was listed."""
 
@@ -86,7 +89,7 @@ def _next(batches: Iterator[pa.RecordBatch], wanted: Wanted) -> Rows | None:
     batch = next(batches, None)
     if batch is None:
         return None
-    offsets, times, keys, values, positions = (batch.column(name) for name in COLUMNS)
+    offsets, times, keys, values, positions, headers = (batch.column(name) for name in COLUMNS)
     return Rows(
         source=Source.ARCHIVE,
         offsets=offsets.to_pylist(),
@@ -95,4 +98,7 @@ def _next(batches: Iterator[pa.RecordBatch], wanted: Wanted) -> Rows | None:
         keys=keys.to_pylist(),
         values=values.to_pylist(),
         is_matched=True,
+        replayed=None
+        if headers.null_count == len(headers)
+        else [REPLAYED in (each or b"") for each in headers.to_pylist()],
     )

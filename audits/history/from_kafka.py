@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 from audits.history.chunks import Rows
 from audits.history.events import microseconds_of
 from audits.sources import KAFKA_AWAY, Source, SourceAway
+from events.topics import REPLAY_HEADER
 from infra.archive.records import Attributes, envelopes_of, position_of
 
 POLL_MS: Final = 1000
@@ -91,6 +92,7 @@ def rows_of(messages: list[Any], last_us: int | None) -> Rows:
     """Kafka's records as rows, in the time of history that the archive would give them."""
     values = [each.value for each in messages]
     envelopes = envelopes_of(values)
+    marks = [any(name == REPLAY_HEADER for name, _ in each.headers) for each in messages]
     return Rows(
         source=Source.KAFKA,
         offsets=[each.offset for each in messages],
@@ -99,6 +101,7 @@ def rows_of(messages: list[Any], last_us: int | None) -> Rows:
         keys=[each.key for each in messages],
         values=values,
         envelopes=envelopes,
+        replayed=marks if any(marks) else None,
     )
 
 

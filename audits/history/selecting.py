@@ -1,7 +1,7 @@
 """What of a partition's records is shown: each once, of the time that is asked for, after the cursor, and fitting."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import lt
 from typing import NamedTuple
@@ -129,7 +129,9 @@ class Selecting:
         positions = rows.positions if self.is_relayed else repeat(None)
         values = rows.values if None not in rows.values else [value or b"" for value in rows.values]
         columns = (repeat(rows.source), repeat(self._topic), repeat(self._partition), rows.offsets, positions)
-        more = () if rows.envelopes is None else (rows.envelopes,)
+        more: tuple[Iterable[object], ...] = () if rows.envelopes is None else (rows.envelopes,)
+        if rows.replayed is not None:
+            more = (rows.envelopes or repeat(None), rows.replayed)
         return list(map(HistoryEvent, *columns, rows.times, rows.keys, values, *more))
 
 

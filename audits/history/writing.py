@@ -41,6 +41,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     ("session_id", pa.string(), lambda event: event.envelope.session_id),
     ("title_id", pa.string(), lambda event: event.envelope.title_id),
     ("undecodable", pa.bool_(), lambda event: event.is_undecodable),
+    ("replayed", pa.bool_(), lambda event: event.is_replayed),
 )
 NAMES: Final = tuple(name for name, _, _ in COLUMNS)
 

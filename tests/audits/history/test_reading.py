@@ -1,6 +1,7 @@
 """One history, wherever its records are when it is read, however long its pages are, and whatever moves meanwhile."""
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Callable
 from contextlib import aclosing
@@ -14,6 +15,8 @@ from audits.history.asked import Asked
 from audits.history.events import HistoryEvent
 from audits.history.reading import begun, read
 from audits.sources import Source, SourceAway
+from infra.archive.compacting import compact
+from infra.archive.errors import ArchiveDamaged
 from infra.cursors import BadCursor
 from tests.audits.history.worlds import EVENING, POISON, SECOND, World
 
@@ -167,6 +170,33 @@ async def test_what_cannot_be_decoded_is_shown_with_its_place(world: World) -> N
     assert [(event.place, event.value, event.type) for event in poison] == [("identity.events:0:@2", POISON, None)]
     of_stream = await all_of(world, Asked(streams=("identity.account-a",)))
     assert sum(event.is_undecodable for event in of_stream) == 1
+
+
+async def test_a_replay_is_shown_as_one_wherever_it_is(world: World) -> None:
+    world.send(PLAYBACK, world.kafka[PLAYBACK][0].value, b"a-p", EVENING, replayed=True)
+    for archived in (1, 4):
+        world.keep(PLAYBACK, archived)
+        events = [event for event in await all_of(world) if event.topic == "playback.events"]
+        assert [event.is_replayed for event in events] == [False, False, False, True]
+        assert events[0].id == events[3].id
+
+
+async def test_files_that_a_compaction_takes_away_are_read_where_they_went(world: World) -> None:
+    for upto in (2, 3):
+        world.keep(PLAYBACK, upto)
+    async with world.opened() as sources, begun(sources, Asked(topics=("playback.events",))) as reading:
+        listed = world.archive.files(*PLAYBACK)
+        compact(world.archive, listed)
+        for file in listed:
+            world.archive.files_of_store.remove(file.path)
+        assert [event.offset async for event in reading.events()] == [0, 1, 2]
+
+
+async def test_a_file_that_is_gone_is_named(world: World) -> None:
+    [file] = world.archive.files(*PLAYBACK)
+    world.archive.files_of_store.remove(file.path)
+    with pytest.raises(ArchiveDamaged, match=re.escape(file.path)):
+        await all_of(world)
 
 
 async def test_a_source_that_is_away_is_named_and_nothing_is_shown(world: World) -> None:

@@ -19,7 +19,7 @@ from audits.sources import Source, SourceAway, Sources
 from events.envelope import Event, encode
 from events.identity import ProfilePinSet
 from events.playback import Heartbeat
-from events.topics import POSITION_HEADER
+from events.topics import POSITION_HEADER, REPLAY_HEADER
 from events.types import AccountId, ProfileId
 from infra.archive.records import Record, envelope_of
 from infra.archive.store import Archive
@@ -69,9 +69,19 @@ class World:
         body = self.body(envelope.data, of.session_id, at)
         self.send(("playback.events", partition), body, profile.encode(), at)
 
-    def send(self, to: Partition, value: bytes | None, key: bytes, at: datetime, position: int | None = None) -> None:
+    def send(
+        self,
+        to: Partition,
+        value: bytes | None,
+        key: bytes,
+        at: datetime,
+        position: int | None = None,
+        *,
+        replayed: bool = False,
+    ) -> None:
         """Kafka takes something."""
-        headers = () if position is None else ((POSITION_HEADER, b"%d" % position),)
+        headers: tuple[tuple[str, bytes], ...] = () if position is None else ((POSITION_HEADER, b"%d" % position),)
+        headers += ((REPLAY_HEADER, b"replay-1"),) if replayed else ()
         self.kafka[to].append(
             SimpleNamespace(
                 topic=to[0],

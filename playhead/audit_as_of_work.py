@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -188,11 +188,10 @@ def _told_of_title(answer: TitleAsOf) -> list[str]:
 
 def _table(events: Sequence[Decisive]) -> Table:
     whole = [Column(name, no_wrap=True) for name in ("place", "id")]  # for whoever goes on with them
-    table = Table(
-        Column("time"), Column("event", overflow="fold"), "of", Column("by", overflow="fold"), *whole, box=None
-    )
+    folded = [Column(name, overflow="fold") for name in ("event", "of", "by")]
+    table = Table(Column("time", no_wrap=True), *folded, *whole, box=None)
     for event in events:
-        taken = "" if event.time == event.recorded_time else f" (taken {_at(event.recorded_time)})"
+        taken = "" if event.time == event.recorded_time else f"\ntaken {_at(event.recorded_time)}"
         table.add_row(f"{_at(event.time)}{taken}", event.type, event.about, event.actor or "", event.place, event.id)
     return table
 

@@ -1,22 +1,23 @@
 """What `playhead audit as-of` shows, and how it refuses."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from audits.as_of.answering import RowsAsOf
 from audits.as_of.asking import CutRefused
-from audits.as_of.cuts import Cut
+from audits.as_of.cuts import Cut, Decisive
 from audits.as_of.entitled import Entitled
 from audits.as_of.holdings import SubscriptionAsOf
 from audits.as_of.streams import StreamAsOf
 from audits.as_of.titles import TitleAsOf
 from infra.settings import Settings
 from playhead.audit_as_of import app
-from playhead.audit_as_of_work import NOT_ENTITLED, Moment, When, run, told
+from playhead.audit_as_of_work import NOT_ENTITLED, Moment, When, run, show, told
 from playhead.view_versions import group_of, stop_of
 from projections.slabs import Partition
 from projections.versions.registry import Stop, VersionRefused
@@ -132,3 +133,20 @@ def test_whatever_is_built_as_of_a_cut_ends_at_its_offsets() -> None:
     stop = Stop("then", {"playback.events:3": 7})
     assert stop.of(Partition("playback.events", 3)) == 7
     assert stop.of(Partition("playback.events", 4)) == 0
+
+
+def test_events_are_shown_with_their_places_and_ids_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    event = Decisive(
+        about="subscription",
+        id="01a2003b-7549-755d-8ae8-430c79f49cb7",
+        type="subscription.SubscriptionBecamePastDue.v1",
+        time=AT,
+        recorded_time=AT + timedelta(hours=1),
+        actor="billing",
+        place="subscription.events:14:1234567",
+        stream="subscription.account-a1",
+    )
+    show(replace(NO, events=(event,)))
+    shown = capsys.readouterr().out
+    assert event.id in shown and event.place in shown
+    assert "2026-11-21T12:04:00.000Z" in shown

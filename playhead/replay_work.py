@@ -13,7 +13,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from audits.history.asked import Asked, BadQuestion
+from audits.history.asked import Asked, BadQuestion, unknown_types
 from audits.history.events import HistoryEvent
 from audits.history.reading import Reading, begun
 from audits.replaying.destinations import (
@@ -171,6 +171,8 @@ def _plan(wanted: Wanted, settings: Settings) -> Plan:
     pace_of(wanted.speed, wanted.rate)
     since, until = (each and (each if each.tzinfo else each.replace(tzinfo=UTC)) for each in wanted.between)
     asked = msgspec.convert({**wanted.which, "since": since, "until": until}, Asked).checked(settings)
+    if mistyped := unknown_types(asked.types):
+        raise DestinationRefused(f"There is no type {mistyped[0]!r}; schemas/ has them all.")
     return Plan(
         asked=asked,
         topic=wanted.topic,

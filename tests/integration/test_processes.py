@@ -1,4 +1,4 @@
-"""The commands process from outside: its probes, its logs, and its end."""
+"""Processes that serve HTTP from outside: their probes, their logs, and their end."""
 
 import json
 import os
@@ -28,19 +28,21 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
-@pytest.fixture
-def process(live: Settings, tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """`playhead commands` against the servers of this run."""
+@pytest.fixture(params=["commands"])
+def process(
+    live: Settings, tmp_path: Path, port: int, request: pytest.FixtureRequest
+) -> Iterator[subprocess.Popen[str]]:
+    """`playhead commands`, or another, against the servers of this run."""
     environment = {
         **os.environ,
         "PLAYHEAD_STATE_DIR": str(tmp_path),
         "PLAYHEAD_KAFKA_BOOTSTRAP": live.kafka_bootstrap,
         "PLAYHEAD_POSTGRES_DSN": live.postgres_dsn,
         "PLAYHEAD_REDIS_URL": live.redis_url,
-        "PLAYHEAD_COMMANDS_PORT": str(port),
+        f"PLAYHEAD_{request.param.upper()}_PORT": str(port),
     }
     started = subprocess.Popen(
-        [sys.executable, "-m", "playhead", "commands"], env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "playhead", request.param], env=environment, stderr=subprocess.PIPE, text=True
     )
     yield started
     started.kill()
@@ -66,6 +68,7 @@ def until_ready(port: int) -> None:
     raise TimeoutError("not ready")
 
 
+@pytest.mark.parametrize("process", ["commands", "audits"], indirect=True)
 def test_a_process_tells_how_it_is_and_ends_cleanly(process: subprocess.Popen[str], port: int) -> None:
     until_ready(port)
     assert answer(port, "/health") == (200, '{"status":"running"}')

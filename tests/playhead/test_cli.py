@@ -12,8 +12,8 @@ from playhead.cli import app
 
 runner = CliRunner()
 SERVERS = ["up", "down", "status", "logs", "migrate"]
-PROCESSES = ["commands", "relay", "projections", "query-api", "scheduler"]
-COMMANDS = [*SERVERS, *PROCESSES, "catalog", "demo", "token", "views"]
+PROCESSES = ["commands", "relay", "projections", "query-api", "scheduler", "audits"]
+COMMANDS = [*SERVERS, *PROCESSES, "audit", "catalog", "demo", "replay", "token", "views"]
 
 
 @pytest.fixture(autouse=True)

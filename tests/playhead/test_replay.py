@@ -30,6 +30,7 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--to-topic", "a", "--speed", "fast"), "1x, 2.5x, or max"),
         (("--to-topic", "a", "--rate", "5"), "500/s"),
         (("--to-topic", "a", "--topic", "playbak.events"), "no topic"),
+        (("--to-topic", "a", "--type", "playback.Strated"), "no type"),
         (("--to-topic", "a", "--without", "memory"), "archive, kafka, log"),
         (("--to-topic", "a", "--since", "2026-11-22", "--until", "2026-11-21"), "since"),
         (("--resume", "../servers"), "no replay"),

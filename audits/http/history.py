@@ -49,6 +49,7 @@ EVENT: Final[dict[str, Any]] = {
     "session_id": None,
     "title_id": None,
     "undecodable": False,
+    "replayed": False,
     "client_address": None,
     "change": None,
     "data": {"account_id": "household-1", "invoice_id": "account-household-1.2", "attempt": 1, "code": "card_declined"},
@@ -88,6 +89,7 @@ class HistoryItem(BaseModel):
     session_id: str | None
     title_id: str | None
     undecodable: bool
+    replayed: bool = Field(description="marked as a replay: no new fact, whatever topic it is in")
     client_address: str | None = Field(description="of staff: where from")
     change: Any = Field(description="of staff: what it changed, before and after")
     data: dict[str, Any] | None = Field(
@@ -273,6 +275,7 @@ def item_of(event: HistoryEvent) -> HistoryItem:
         told
         | {
             "undecodable": event.is_undecodable,
+            "replayed": event.is_replayed,
             "client_address": envelope.get("clientaddress"),
             "change": masked(msgspec.json.decode(change)) if isinstance(change, str) else None,
             "data": masked(envelope.get("data")) if isinstance(envelope.get("data"), dict) else None,

@@ -4,6 +4,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from audits.history.writing import NAMES
 from audits.http import checkpoints, history
 from infra.http.problems import MEDIA_TYPE
 from tests.query_api.test_openapi import operations
@@ -31,6 +32,10 @@ __all__ = [
 )
 def test_an_example_is_of_its_model(model: type[BaseModel], example: dict[str, object]) -> None:
     assert model.model_validate(example).model_dump(mode="json").keys() == example.keys()
+
+
+def test_an_event_is_shown_with_all_that_the_command_line_shows() -> None:
+    assert set(NAMES) <= history.HistoryItem.model_fields.keys()
 
 
 def test_every_operation_says_how_it_can_be_busy_and_lack_a_source(app: FastAPI) -> None:

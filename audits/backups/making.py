@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
-from audits.backups import manifest, rows
+from audits.backups import keys, manifest, rows
 from audits.backups.copying import copied, copied_checkpoints
 from audits.backups.manifest import ARCHIVE, TABLES, Applied, Backup, BackupRefused, Dumped, Head, Noted, Part, Root
 from audits.backups.showing import Show, Step, nobody
@@ -27,11 +27,9 @@ from infra.archive.manifest import ArchivedFile
 from infra.archive.store import Archive
 from infra.clock import monotonic_s, utc_now
 from infra.ids import new_id
-from infra.personal_data import MasterKey
 from infra.postgres import Connection, connect
 from infra.settings import Settings
 
-SEALED_TEXT: Final = "a backup of Playhead"
 OWN: Final = 0o700
 """It holds hashes of passwords, and keys, though wrapped: for nobody else to read."""
 SNAPSHOT: Final = "begin isolation level repeatable read read only"
@@ -70,9 +68,9 @@ async def make(settings: Settings, directory: Path, *, with_archive: bool = Fals
 
 async def _written(settings: Settings, draft: Path, *, with_archive: bool, show: Show) -> Backup:
     begun_at = utc_now()
-    sealed = MasterKey.load(settings).seal(SEALED_TEXT)
     connection = await connect(settings)
     try:
+        master = await keys.of_installation(settings, connection)
         relayed = {row["partition"]: row["position"] for row in await connection.fetch(RELAYED)}
         archive = Archive.open(settings)
         async with looking(settings) as topics:
@@ -82,6 +80,7 @@ async def _written(settings: Settings, draft: Path, *, with_archive: bool, show:
         listed = {place: await asyncio.to_thread(archive.files, *place) for place in places}
         parts = [_part(place, files) for place, files in listed.items()]
         taken = await _snapshot(settings, connection, draft, counts, show)
+        await keys.check_persons(connection, master)
     finally:
         await connection.close()
     files = [file for each in listed.values() for file in each]
@@ -101,8 +100,8 @@ async def _written(settings: Settings, draft: Path, *, with_archive: bool, show:
         copied=signed
         + (await asyncio.to_thread(copied, archive, files, draft / ARCHIVE, show) if with_archive else []),
         checkpoint=max(numbers(LocalFiles(str(draft / ARCHIVE))), default=0),
-        sealed=sealed,
-        keys=keys_of(settings),
+        sealed=master.seal(keys.SEALED_TEXT),
+        keys=keys.names(settings),
         applied=taken.applied,
         views=taken.views,
     )
@@ -182,9 +181,3 @@ async def _snapshot(
     after = await applied_in(settings, connection, counts)
     moved = {one.store for one, other in zip(applied, after, strict=False) if one != other}
     return Snapshot(taken_at, revision, heads, dumped, applied, [each for each in views if each.store not in moved])
-
-
-def keys_of(settings: Settings) -> list[str]:
-    """The names of the files with keys, none of which is in a backup."""
-    places = {settings.keys_path, settings.master_keys_path}
-    return sorted({str(path.relative_to(place)) for place in places for path in place.rglob("*") if path.is_file()})

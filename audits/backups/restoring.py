@@ -6,13 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cryptography.exceptions import InvalidTag
-
-from audits.backups import emptiness, manifest, rows
+from audits.backups import emptiness, keys, manifest, rows
 from audits.backups.copying import bring_checkpoints
 from audits.backups.erasing import erase, erased_since
 from audits.backups.filling import Filling
-from audits.backups.making import SEALED_TEXT
 from audits.backups.manifest import ARCHIVE, Backup, BackupRefused
 from audits.backups.showing import Show, Step, nobody
 from audits.backups.topics import looking
@@ -23,12 +20,10 @@ from infra.archive.errors import ArchiveDamaged
 from infra.archive.store import Archive
 from infra.clock import utc_now
 from infra.kafka import partitions_of
-from infra.personal_data import IndexKeyLost, MasterKey
-from infra.postgres import Connection, connect
+from infra.personal_data import MasterKey
+from infra.postgres import connect
 from infra.settings import Settings
 
-INDEX: Final = "personal_data.index"
-KEYS: Final = "select person_id, wrapped from person_key where wrapped is not null"
 RELAY: Final = "update relay_lease set position = $2 where partition = $1"
 
 
@@ -54,7 +49,7 @@ async def restore(
     show(Step("checking the backup"))
     await asyncio.to_thread(manifest.check, directory, backup)
     check_counts(settings, backup)
-    master = await asyncio.to_thread(_master, settings, backup)
+    master = await asyncio.to_thread(keys.of_backup, settings, backup)
     source = source_of(settings, directory, backup, archive_url)
     await _check_archives(settings, backup, source)
     show(Step("checking that the servers are empty"))
@@ -81,23 +76,6 @@ def check_counts(settings: Settings, backup: Backup) -> None:
                 f"{topic.name} had {had} partitions, and with these settings has {have}: set "
                 f"PLAYHEAD_{which}_PARTITIONS={had}"
             )
-
-
-def _master(settings: Settings, backup: Backup) -> MasterKey:
-    """The master keys. Raises BackupRefused unless they are those of the backup."""
-    wrong = (
-        f"the keys in {settings.master_keys_path} are not those of this backup, which holds none: bring back the "
-        f"directories of keys that you keep apart (there were {', '.join(backup.keys)})"
-    )
-    if INDEX in backup.keys and not (settings.master_keys_path / INDEX).exists():
-        raise BackupRefused(wrong)
-    try:
-        master = MasterKey.load(settings)
-        if master.open(backup.sealed) != SEALED_TEXT:
-            raise BackupRefused(wrong)
-    except (InvalidTag, IndexKeyLost) as error:
-        raise BackupRefused(wrong) from error
-    return master
 
 
 def source_of(settings: Settings, directory: Path, backup: Backup, archive_url: str | None) -> Archive:
@@ -150,18 +128,10 @@ async def _restore_tables(
                 await rows.load(connection, directory, dumped)
             show(Step("computing the log's chain"))
             await rows.check_log(connection, backup.heads)
-            await _check_keys(connection, master)
+            await keys.check_persons(connection, master)
             await erase(connection, erased, utc_now())
     finally:
         await connection.close()
-
-
-async def _check_keys(connection: Connection, master: MasterKey) -> None:
-    async for row in connection.cursor(KEYS):
-        try:
-            master.unwrap(row["wrapped"], row["person_id"])
-        except InvalidTag as error:
-            raise BackupRefused(f"the master keys do not open the key of account {row['person_id']}") from error
 
 
 async def _place_relay(settings: Settings, backup: Backup) -> None:

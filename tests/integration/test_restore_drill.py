@@ -384,6 +384,13 @@ async def test_other_master_keys_are_refused_and_none_is_made(before: Installati
     assert not (tmp_path / "keys").exists()
 
 
+async def test_a_backup_is_not_made_where_the_keys_are_not(before: Installation, tmp_path: Path) -> None:
+    elsewhere = before.settings.model_copy(update={"keys_dir": tmp_path / "keys"})
+    with pytest.raises(BackupRefused, match="has no master keys, and there are persons"):
+        await making.make(elsewhere, tmp_path / "backup")
+    assert not (tmp_path / "keys").exists() and not (tmp_path / "backup").exists()
+
+
 async def test_a_backup_may_hold_its_archive(before: Installation) -> None:
     later = before.backup.with_name("later")
     backup = manifest.read(later)

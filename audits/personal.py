@@ -6,18 +6,16 @@ reader tells an erased name from one that says "[erased]", which is how said() s
 Everything else of an event stays as it is; of the bytes in dead letters nothing is opened.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from infra.personal_data import SEALED, MasterKey, PersonKey
-from infra.postgres import Pool
+from infra.person_keys import PersonKeys
+from infra.personal_data import SEALED, PersonKey
 from infra.telemetry import log
 
-KEYS: Final = "select person_id, wrapped from person_key where person_id = any($1)"
 ERASED: Final = {"erased": True}
 UNREADABLE: Final = {"unreadable": True}
 ACCOUNT_STREAM: Final = "identity.account-"
@@ -43,45 +41,10 @@ class Opened(NamedTuple):
     erased: int = 0
 
 
-class Keys:
-    """The keys of persons, a query for as many as are asked for. What was unwrapped is kept, at most `kept` of them, by
-    the bytes that wrapped it: these are read each time, so that nobody who is erased meanwhile is opened.
-    """
-
-    def __init__(self, pool: Pool, master: MasterKey, *, kept: int) -> None:
-        self._pool = pool
-        self._master = master
-        self._kept = kept
-        self._known: OrderedDict[str, tuple[bytes, PersonKey]] = OrderedDict()
-
-    async def of(self, person_ids: Iterable[str]) -> dict[str, PersonKey | None]:
-        """Their keys; None for who is erased. Of who never had one, nothing."""
-        rows = await self._pool.fetch(KEYS, list(set(person_ids)))
-        return {row["person_id"]: self._unwrapped(row["person_id"], row["wrapped"]) for row in rows}
-
-    def _unwrapped(self, person_id: str, wrapped: bytes | None) -> PersonKey | None:
-        if wrapped is None:
-            self._known.pop(person_id, None)
-            return None
-        known = self._known.get(person_id)
-        if known is None or known[0] != wrapped:
-            known = (wrapped, self._key(person_id, wrapped))
-        self._known[person_id] = known
-        self._known.move_to_end(person_id)
-        if len(self._known) > self._kept:
-            self._known.popitem(last=False)
-        return known[1]
-
-    def _key(self, person_id: str, wrapped: bytes) -> PersonKey:
-        key = self._master.unwrap(wrapped, person_id)
-        assert key is not None, "only None unwraps to None"
-        return key
-
-
 class Personal:
     """Opens what is personal in events, in somebody's name, and has the process's log say so."""
 
-    def __init__(self, keys: Keys, *, reader: str, purpose: str) -> None:
+    def __init__(self, keys: PersonKeys, *, reader: str, purpose: str) -> None:
         self._keys = keys
         self._reader = reader
         self._purpose = purpose
@@ -119,8 +82,13 @@ class Personal:
             log.info("personal_values_opened", **told, **counts)
 
 
+class _Session(msgspec.Struct, frozen=True):
+    account_id: str | None = None
+
+
 class _Whose(msgspec.Struct, frozen=True):
     account_id: str | None = None
+    session: _Session = _Session()
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -139,8 +107,8 @@ def person_of(body: bytes) -> str | None:
         told = _told.decode(body)
     except msgspec.DecodeError:
         return None
-    if told.data.account_id is not None:
-        return told.data.account_id
+    if (account_id := told.data.account_id or told.data.session.account_id) is not None:
+        return account_id
     return told.subject.removeprefix(ACCOUNT_STREAM) if told.subject.startswith(ACCOUNT_STREAM) else None
 
 

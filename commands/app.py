@@ -43,6 +43,7 @@ from infra.http.perimeter import fence
 from infra.http.rate_sharing import shared
 from infra.http.server import serve
 from infra.http.territory import Territories
+from infra.person_keys import PersonKeys
 from infra.postgres import Role, connect_pool
 from infra.publisher import Publisher
 from infra.settings import Settings
@@ -107,6 +108,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         handling=handling,
         publisher=publisher,
         leases=Leases(client, settings),
+        persons=PersonKeys(pool, app.state.master_key, kept=settings.personal_keys_kept),
         territories=Territories(settings),
         on_first_play=viewing.on_first_play,
         not_yet_seen=viewing.not_yet_seen,

@@ -22,6 +22,7 @@ from infra.entitlement import Held
 from infra.event_log import Idempotency
 from infra.http.client_address import client_address
 from infra.http.territory import Territories
+from infra.person_keys import PersonKeys
 from infra.personal_data import MasterKey
 from infra.positions import HEADER as POSITION_HEADER
 from infra.postgres import Pool
@@ -51,6 +52,7 @@ class Resources:
     handling: Handling
     publisher: Publisher
     leases: Leases
+    persons: PersonKeys
     territories: Territories
     on_first_play: OnFirstPlay
     not_yet_seen: NotYetSeen

@@ -98,8 +98,8 @@ class AccountWithdrawn(AccountEvent, frozen=True):
 
 
 class PersonErased(AccountEvent, frozen=True):
-    """The certificate that the person's key was destroyed, in one transaction with this: whatever was Sealed for them can
-    be read nowhere any more. The envelope says when, and whose request it was.
+    """The certificate that the person's key was destroyed, in one transaction with this: whatever was Sealed for them
+    can be read nowhere any more. The envelope says when, and whose request it was.
 
     `sealed_events`: how many events of the account hold Sealed values. `key_fingerprint`: tells the key from others and
     nothing of it; None for one that was destroyed before there were certificates, or could not be opened. `reference`:

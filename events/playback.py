@@ -17,6 +17,7 @@ from events.types import (
     Instant,
     PositionMs,
     ProfileId,
+    SealedText,
     SeriesId,
     SessionId,
     ShelfId,
@@ -49,7 +50,7 @@ class DeviceSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     device_id: DeviceId
     type: Text
-    name: Text | None = None
+    name: SealedText | None = None
     platform: Text | None = None
     os: Text | None = None
     model: Text | None = None
@@ -284,7 +285,7 @@ class TerminatedBy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     profile_id: ProfileId | None = None
     session_id: SessionId | None = None
-    device_name: Text | None = None
+    device_name: SealedText | None = None
     title_name: str | None = None
 
 

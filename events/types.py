@@ -36,6 +36,8 @@ PositionMs = Annotated[int, Meta(ge=0, le=2**42)]
 """Milliseconds from the start of a title."""
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
+SealedText = Annotated[Sealed, Meta(min_length=1, max_length=500)]
+"""Sealed, where a field was Text before it was; events from then hold it in clear."""
 
 
 class TitleKind(StrEnum):

@@ -24,9 +24,12 @@ from infra.settings import Settings
 
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
+TAG_BYTES: Final = 16
 VERSION: Final = "p1"
 SEALED: Final = re.compile(rf"{VERSION}\.[A-Za-z0-9_-]{{38,}}=*")
 """What a Sealed value looks like: a nonce and a tag of AES-GCM at the least."""
+SEALED_MAX_CHARS: Final = 500
+"""Of a Sealed value where events bound text (events.types.Text)."""
 BOX: Final = re.compile(rb"m1\.([0-9A-Za-z_-]{16})\.", re.DOTALL)
 BOX_CHARS: Final = 20
 """How what a master key sealed begins: with the kid of that key. What was sealed before keys had kids does not."""
@@ -69,6 +72,12 @@ class PersonKey:
             return self._cipher.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], self._person_id).decode()
         except (InvalidTag, ValueError):
             return None
+
+
+def fitting(text: str, most_chars: int) -> str:
+    """As much of a text as its Sealed value can hold in so many characters."""
+    most_bytes = (most_chars - len(VERSION) - 1) // 4 * 3 - NONCE_BYTES - TAG_BYTES
+    return text.encode()[:most_bytes].decode(errors="ignore")
 
 
 class Ring(Protocol):

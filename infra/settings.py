@@ -447,11 +447,11 @@ class Settings(ServerAccess):
     archive_file_max_bytes: int = Field(default=64 * MIB, ge=KIB, description="of keys and values, before compression")
     archive_file_max_age_s: float = Field(default=300.0, gt=0, description="how long a record waits to be archived")
     archive_buffer_max_bytes: int = Field(
-        default=48 * MIB, ge=KIB, description="held of all partitions; then the largest is written"
+        default=16 * MIB, ge=KIB, description="held of all partitions; then the largest is written"
     )
     archive_fetch_records: int = Field(default=5_000, ge=1, description="taken from Kafka at a time")
     archive_row_group_records: int = Field(default=10_000, ge=1, description="what a filter passes over at once")
-    archive_zstd_level: int = Field(default=3, ge=1, le=19)
+    archive_zstd_level: int = Field(default=1, ge=1, le=19, description="3 and 6 took more and saved nothing")
     archive_read_batch_records: int = Field(default=5_000, ge=1)
     archive_read_buffer_bytes: int = Field(default=1 * MIB, ge=KIB, description="of a file that is being read")
     archive_poll_s: float = Field(default=0.5, gt=0, description="how long Kafka is waited for when it has nothing new")

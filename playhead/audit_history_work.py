@@ -13,10 +13,11 @@ from audits.history.moments import moment, zone_of
 from audits.history.reading import Reading, begun
 from audits.history.trees import trees
 from audits.history.writing import WRITERS, branch_line
-from audits.personal import Keys, Personal
+from audits.personal import Personal
 from audits.sources import LOG_AWAY, Source, SourceAway, Sources, opened
 from events.refusals import Refusal
 from infra.archive.errors import ArchiveDamaged
+from infra.person_keys import PersonKeys
 from infra.personal_data import MasterKey
 from infra.settings import Settings
 from playhead.audit_history_shown import progress, say_end, say_lacks, show_events, show_trees, target, tell
@@ -160,7 +161,7 @@ async def _opening(sources: Sources, purpose: str | None) -> Bodies:
     pool = await sources.log()
     if pool is None:
         raise BadQuestion("the keys of persons are with the log: --open-personal cannot be had --without log")
-    keys = Keys(pool, MasterKey.load(settings), kept=settings.personal_keys_kept)
+    keys = PersonKeys(pool, MasterKey.load(settings), kept=settings.personal_keys_kept)
     personal = Personal(keys, reader=READER, purpose=purpose)
 
     async def opened_of(bodies: Sequence[bytes]) -> Sequence[bytes]:

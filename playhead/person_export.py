@@ -12,10 +12,11 @@ import asyncpg
 from cryptography.exceptions import InvalidTag
 
 from audits.exporting import Exporting
-from audits.personal import Keys, Personal
+from audits.personal import Personal
 from audits.sources import Source, SourceAway, opened
 from infra.archive.errors import ArchiveDamaged
 from infra.ids import new_id
+from infra.person_keys import PersonKeys
 from infra.personal_data import MasterKey
 from infra.settings import Settings
 from playhead.console import err, fail
@@ -44,7 +45,7 @@ async def _exported(settings: Settings, account_id: str, file: BinaryIO, left_ou
     async with opened(settings, without=left_out) as sources:
         pool = await sources.log()
         assert pool is not None, "it is not left out"
-        keys = Keys(pool, MasterKey.load(settings), kept=settings.personal_keys_kept)
+        keys = PersonKeys(pool, MasterKey.load(settings), kept=settings.personal_keys_kept)
         exporting = Exporting(sources, account_id, Personal(keys, reader=READER, purpose=purpose))
         async for lines in exporting.lines():
             file.write(lines)

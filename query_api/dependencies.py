@@ -10,6 +10,7 @@ from infra.access.authentication import SCOPE_MISSING, UNAUTHENTICATED, Needs, p
 from infra.access.permissions import Principal, Scope
 from infra.cursors import CURSOR_INVALID, MAX_CHARS
 from infra.http.problems import INVALID_REQUEST, ProblemKind
+from infra.personal_data import MasterKey
 from infra.positions import HEADER, Position, parse_positions
 from infra.settings import Settings
 from query_api.authorization import NOT_YOUR_PROFILE, check_profile
@@ -132,9 +133,16 @@ async def positions(
     return [] if header is None else parse_positions(header)
 
 
+async def _master(request: Request) -> MasterKey:
+    master: MasterKey = request.app.state.master_key
+    return master
+
+
 OwnProfile = Annotated[str, Depends(own_profile)]
 From = Annotated[Sources, Depends(_sources)]
 ReadSettings = Annotated[Settings, Depends(settings_of)]
+Master = Annotated[MasterKey, Depends(_master)]
+"""Opens the keys of persons that rows hold."""
 Limit = Annotated[int, Depends(page_limit)]
 Positions = Annotated[list[Position], Depends(positions)]
 Page = Annotated[AskedPage, Depends(asked_page)]

@@ -37,6 +37,7 @@ from events.types import (
     DeviceId,
     Maturity,
     ProfileId,
+    Sealed,
     SeriesId,
     SessionId,
     ShelfId,
@@ -82,7 +83,9 @@ def episode(number: int = 1, *, season: int = 1, series_id: str = "harbour", **c
 
 def device(device_id: str = "tv-1", **changes: Any) -> DeviceSnapshot:
     """A television."""
-    return msgspec.structs.replace(DeviceSnapshot(device_id=DeviceId(device_id), type="tv", name="Den"), **changes)
+    return msgspec.structs.replace(
+        DeviceSnapshot(device_id=DeviceId(device_id), type="tv", name=Sealed("Den")), **changes
+    )
 
 
 def session(session_id: str = "session-1", **changes: Any) -> SessionSnapshot:
@@ -160,7 +163,7 @@ def playback_expired(of: SessionSnapshot | None = None, *, at: datetime, positio
 def playback_terminated(of: SessionSnapshot | None = None, *, at: datetime) -> Envelope[Event]:
     """Another device took the place of a session."""
     snapshot = of or session()
-    by = TerminatedBy(profile_id=snapshot.profile_id, device_name="Kitchen", title_name="Sintel")
+    by = TerminatedBy(profile_id=snapshot.profile_id, device_name=Sealed("Kitchen"), title_name="Sintel")
     return _closed(PlaybackSessionTerminated(session=snapshot, reason="replaced", by=by), snapshot, "terminated", at)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from commands.fields import Body, Code, Id
 from events.playback import DeviceSnapshot
 from events.subscription import Resolution
-from events.types import DeviceId
+from events.types import DeviceId, Sealed
 
 TERMINATED_MAX = 16
 """How many streams one start may end."""
@@ -28,12 +28,12 @@ class DeviceBody(Body):
     player_version: Code | None = None
     app_version: Code | None = None
 
-    def value_object(self) -> DeviceSnapshot:
-        """As events hold it."""
+    def value_object(self, name: Sealed | None) -> DeviceSnapshot:
+        """As events hold it: `name` is sealed for its owner, and left out where nobody can."""
         return DeviceSnapshot(
             device_id=DeviceId(self.device_id),
             type=self.type,
-            name=self.name,
+            name=name,
             platform=self.platform,
             os=self.os,
             model=self.model,

@@ -73,7 +73,7 @@ async def collect(request: Request) -> Response:
     if not renewal.held.is_over or player in RESENDS_AT_GONE:
         return Response(status_code=204, headers=headers)
     if renewal.terminated is not None:
-        raise terminated(renewal.terminated, (), headers)
+        raise await terminated(opened, session.account_id, renewal.terminated, headers=headers)
     return Response(status_code=410, headers=headers)
 
 

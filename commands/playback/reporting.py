@@ -67,7 +67,8 @@ async def _answer(request: Request, opened: Resources, came: Borne, sent: Sent) 
     results = taken.results_after(renewal.before)
     await tell_of(opened, grant.session, renewal, context)
     if renewal.terminated is not None:
-        raise terminated(renewal.terminated, results, headers)
+        account_id = grant.session.account_id
+        raise await terminated(opened, account_id, renewal.terminated, results=results, headers=headers)
     if renewal.held is Held.GONE:  # the player starts a new session, and nobody is asked
         return Response(status_code=410, headers=headers)
     if came.is_beacon:  # nobody reads the results

@@ -40,7 +40,7 @@ async def start_playback(
         offline=body.offline,
     )
     admission = await admit(opened, asked)
-    session = _session(opened, body, caller, admission)
+    session = await _session(opened, body, caller, admission)
     if body.offline:
         return await _start_download(opened, session, body, admission, context)
     ending = Ending(reason="replaced", by=ended_by(session), at=session.started_at, principal=context.principal)
@@ -84,7 +84,8 @@ async def _claimed(
             raise _already(session, state)
         case LimitReached(running):
             assert max_streams is not None, "without a limit none is reached"
-            raise limit_reached(max_streams, running)
+            names = await opened.persons.opened(session.account_id, [each.session.device.name for each in running])
+            raise limit_reached(max_streams, running, names)
         case Claimed():
             return claim
 
@@ -117,15 +118,16 @@ async def _record(
     return await opened.publisher.publish(PLAYBACK.name, session.profile_id, [event])
 
 
-def _session(opened: Resources, body: StartBody, caller: Principal, admission: Admission) -> SessionSnapshot:
+async def _session(opened: Resources, body: StartBody, caller: Principal, admission: Admission) -> SessionSnapshot:
     assert caller.account_id is not None and caller.profile_id is not None, "whom admit() lets in has both"
+    name = await opened.persons.sealed(caller.account_id, body.device.name) if body.device.name else None
     return SessionSnapshot(
         session_id=SessionId(str(body.session_id) if body.session_id else new_id()),
         account_id=AccountId(caller.account_id),
         profile_id=ProfileId(caller.profile_id),
         started_at=opened.clock(),
         title=admission.title,
-        device=body.device.value_object(),
+        device=body.device.value_object(name),
     )
 
 

@@ -1,5 +1,6 @@
 """What a viewer is told when every place of the account is taken: which streams have them, and how to end one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -25,22 +26,24 @@ class StreamTaken(msgspec.Struct, frozen=True, kw_only=True):
     termination_code: str
 
 
-def limit_reached(max_streams: int, running: tuple[RunningStream, ...]) -> StreamLimitReached:
-    """The refusal of a start for which there is no place."""
+def limit_reached(
+    max_streams: int, running: Sequence[RunningStream], device_names: Sequence[str | None]
+) -> StreamLimitReached:
+    """The refusal of a start for which there is no place. `device_names`: of the running streams, opened."""
     REACHED.inc()
     return StreamLimitReached(
         f"the account may play {max_streams} at a time: stop one, or start again with its termination_code in"
         " `terminate`, or take a larger plan",
-        members={"max_streams": max_streams, "streams": [_taken(stream) for stream in running]},
+        members={"max_streams": max_streams, "streams": [*map(_taken, running, device_names)]},
     )
 
 
-def _taken(stream: RunningStream) -> StreamTaken:
+def _taken(stream: RunningStream, device_name: str | None) -> StreamTaken:
     session = stream.session
     return StreamTaken(
         session_id=session.session_id,
         profile_id=session.profile_id,
-        device_name=session.device.name,
+        device_name=device_name,
         device_type=session.device.type,
         title_name=session.title.name,
         since=session.started_at,

@@ -4,9 +4,12 @@ Redis decides first (leases/), then Kafka is told. Whoever dies in between leave
 tells again what nobody noted as told: under the same id, so that twice counts once.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import asyncpg
+from cryptography.exceptions import InvalidTag
 from msgspec import structs
 from prometheus_client import Counter
 
@@ -79,11 +82,30 @@ async def tell(opened: Resources, session: SessionSnapshot, ending: Ending, cont
     return position
 
 
-def terminated(how: Terminated, results: Sequence[Result], headers: Mapping[str, str] | None) -> SessionTerminated:
+async def terminated(
+    opened: Resources,
+    account_id: AccountId,
+    how: Terminated,
+    *,
+    results: Sequence[Result] = (),
+    headers: Mapping[str, str] | None,
+) -> SessionTerminated:
     """The refusal of a report for a session that was ended, whose events are recorded all the same."""
-    told = {"reason": how.ending.reason, "ended_by": how.ending.by} if how.ending else {}
+    by = await _shown(opened, account_id, how.ending.by) if how.ending else None
+    told = {"reason": how.ending.reason, "ended_by": by} if how.ending else {}
     return SessionTerminated(
         "the session was ended from elsewhere, and its report is recorded: stop playing, and tell the viewer",
         members={**told, "results": results},
         headers=headers,
     )
+
+
+async def _shown(opened: Resources, account_id: AccountId, by: TerminatedBy) -> dict[str, object]:
+    """Who ended it, with the device's name opened; without it where that takes too long, or Postgres is away."""
+    shown: dict[str, object] = structs.asdict(by)
+    try:
+        async with asyncio.timeout(opened.settings.device_name_timeout_s):
+            [shown["device_name"]] = await opened.persons.opened(account_id, [by.device_name])
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InvalidTag):
+        shown["device_name"] = None
+    return {name: value for name, value in shown.items() if value is not None}

@@ -6,6 +6,7 @@ in memory.
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Annotated, Final
 
+import asyncpg
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
@@ -13,12 +14,14 @@ from fastapi.responses import StreamingResponse
 from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
 from infra.http.openapi import replies
+from infra.personal_data import MasterKey
 from infra.positions import Position
 from infra.settings import Settings
 from query_api.access import EVERY_ACCOUNT_VIEW, NotYourAccount, own_account
-from query_api.dependencies import EVERY_PROFILE_VIEW, From, OwnProfile, Positions, Watcher
+from query_api.dependencies import EVERY_PROFILE_VIEW, From, Master, OwnProfile, Positions, Watcher
 from query_api.identity import TOPIC as IDENTITY
 from query_api.playback import TOPIC
+from query_api.playback.sessions import with_device_names
 from query_api.playback.watch_history import history_of, kept_months
 from query_api.sources import Sources
 from query_api.tables.streaming import Pieces, in_time
@@ -27,7 +30,8 @@ from query_api.tables.writing import JsonLines
 MEDIA_TYPE: Final = "application/x-ndjson"
 KINDS: Final = ("continue_watching", "session", "watched")
 SESSIONS: Final = """
-    select to_jsonb(p) - 'folded' as session, p.title_id, p.session_id from playback_sessions as p
+    select to_jsonb(p) - 'folded' as session, p.title_id, p.session_id, p.account_id, k.wrapped
+    from playback_sessions as p left join person_key as k on k.person_id = p.account_id
     where p.profile_id = $1 and (p.title_id, p.session_id) > ($2, $3)
     order by p.title_id, p.session_id limit $4
 """
@@ -60,14 +64,14 @@ routes = APIRouter(tags=["playback"])
     responses=replies(EXAMPLE, *EVERY_PROFILE_VIEW, media_type=MEDIA_TYPE),
 )
 async def read_export(
-    profile_id: OwnProfile, caller: Watcher, request: Request, sources: From, positions: Positions
+    profile_id: OwnProfile, caller: Watcher, request: Request, sources: From, master: Master, positions: Positions
 ) -> Pieces:
     """Everything that is kept of what this profile watched, a JSON document a line: `kind` is `continue_watching`,
     `session` or `watched`, and `end` on the last line, without which the export was cut off. What was hidden or taken
     out of the history is in it too, and says so.
     """
     await _reached(sources, positions)
-    exporting = Exporting(sources, caller, request.app.state.settings)
+    exporting = Exporting(sources, caller, request.app.state.settings, master)
     return _sent(request, exporting.of_profile(profile_id, await exporting.bookmarks(profile_id)))
 
 
@@ -78,7 +82,7 @@ async def read_export(
     responses=replies(OF_ACCOUNT_EXAMPLE, *EVERY_ACCOUNT_VIEW, media_type=MEDIA_TYPE),
 )
 async def read_account_export(
-    account_id: OwnAccount, caller: Watcher, request: Request, sources: From, positions: Positions
+    account_id: OwnAccount, caller: Watcher, request: Request, sources: From, master: Master, positions: Positions
 ) -> Pieces:
     """The same of all profiles of an account, deleted ones that watched included: what follows a line of the kind
     `profile` is that one's, until the next; `end` counts all. A profile with a maturity limit is refused it.
@@ -86,7 +90,7 @@ async def read_account_export(
     owner = _owner(caller, account_id)
     await sources.postgres_checkpoint.reached(IDENTITY, positions)
     await _reached(sources, positions)
-    exporting = Exporting(sources, owner, request.app.state.settings)
+    exporting = Exporting(sources, owner, request.app.state.settings, master)
     first = await exporting.profiles(account_id, "")
     return _sent(request, exporting.of_account(account_id, first))
 
@@ -117,8 +121,9 @@ def _sent(request: Request, lines: AsyncIterator[bytes]) -> Pieces:
 class Exporting:
     """Reads for an export, in pages."""
 
-    def __init__(self, sources: Sources, caller: Principal, settings: Settings) -> None:
+    def __init__(self, sources: Sources, caller: Principal, settings: Settings, master: MasterKey) -> None:
         self._sources = sources
+        self._master = master
         self._caller = caller
         self._page_rows = settings.export_page_rows
         self._months = kept_months(utc_now(), settings)
@@ -165,13 +170,17 @@ class Exporting:
                 watched = await history_of(cql, profile_id, month, self._page_rows)
             yield self._lines("watched", watched)
 
-    async def _sessions(self, profile_id: str) -> AsyncIterator[list[msgspec.Raw]]:
+    async def _sessions(self, profile_id: str) -> AsyncIterator[list[Mapping[str, object]]]:
         place: tuple[str, str] | None = ("", "")
         while place is not None:
             async with self._sources.postgres_as(self._caller) as connection:
                 rows = await connection.fetch(SESSIONS, profile_id, *place, self._page_rows)
-            yield [msgspec.Raw(row["session"].encode()) for row in rows]
+            yield [self._session(row) for row in rows]
             place = (rows[-1]["title_id"], rows[-1]["session_id"]) if len(rows) == self._page_rows else None
+
+    def _session(self, row: asyncpg.Record) -> Mapping[str, object]:
+        session: dict[str, object] = msgspec.json.decode(row["session"])
+        return with_device_names(session, self._master.unwrap(row["wrapped"], row["account_id"]))
 
     def _lines(self, kind: str, documents: Sequence[msgspec.Raw | Mapping[str, object]]) -> bytes:
         self._counts[kind] += len(documents)

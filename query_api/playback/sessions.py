@@ -10,8 +10,10 @@ from pydantic import BaseModel, Field
 
 from infra.http.openapi import replies
 from infra.http.problems import ProblemKind, Refusal
+from infra.person_keys import opened_by
+from infra.personal_data import PersonKey
 from query_api.authorization import SESSION_NOT_YOURS, SessionNotYours, check_session
-from query_api.dependencies import EVERY_VIEW, From, Positions, SessionId, Watcher
+from query_api.dependencies import EVERY_VIEW, From, Master, Positions, SessionId, Watcher
 from query_api.playback import TOPIC
 
 
@@ -107,7 +109,7 @@ class Session(BaseModel):
     next_title_id: str | None
     device_id: str
     device_type: str
-    device_name: str | None
+    device_name: str | None = Field(description="null when it was erased, too")
     platform: str | None
     os: str | None
     model: str | None
@@ -147,13 +149,18 @@ class Session(BaseModel):
     ended_by: EndedBy | None = Field(description="of a session that was terminated")
 
 
-SESSION: Final = f"select {', '.join(Session.model_fields)} from playback_sessions where session_id = $1"
+SESSION: Final = f"""
+    select {", ".join(Session.model_fields)}, k.wrapped
+    from playback_sessions as s left join person_key as k on k.person_id = s.account_id where session_id = $1
+"""
 
 routes = APIRouter(prefix="/v1/playback/sessions", tags=["playback"])
 
 
 @routes.get("/{session_id}", responses=replies(EXAMPLE, *EVERY_VIEW, SESSION_NOT_YOURS, SESSION_UNKNOWN))
-async def read_session(caller: Watcher, sources: From, session_id: SessionId, positions: Positions) -> Session:
+async def read_session(
+    caller: Watcher, sources: From, session_id: SessionId, master: Master, positions: Positions
+) -> Session:
     """One session: whose, of what, on which device, where its playhead is, and how it went."""
     await sources.postgres_checkpoint.reached(TOPIC, positions)
     async with sources.postgres_as(caller) as connection:
@@ -164,14 +171,25 @@ async def read_session(caller: Watcher, sources: From, session_id: SessionId, po
     if row is None:
         raise session_unknown(session_id)
     check_session(caller, row["profile_id"])
-    return _session(dict(row))
+    return _session(dict(row), master.unwrap(row["wrapped"], row["account_id"]))
 
 
-def _session(row: Mapping[str, Any]) -> Session:
+def _session(row: Mapping[str, Any], key: PersonKey | None) -> Session:
     edges = msgspec.json.decode(row["watched"], type=list[int])
     watched = list(zip(edges[::2], edges[1::2], strict=True))
     ended_by = msgspec.json.decode(row["ended_by"], type=dict[str, str] | None)
-    return Session.model_validate({**row, "watched": watched, "ended_by": ended_by})
+    named = with_device_names({"device_name": row["device_name"], "ended_by": ended_by}, key)
+    return Session.model_validate({**row, "watched": watched, **named})
+
+
+def with_device_names(session: Mapping[str, Any], key: PersonKey | None) -> dict[str, Any]:
+    """A session with the names of its device and of that which ended it opened; null is what is erased, or not the
+    caller's to open.
+    """
+    opened = {**session, "device_name": opened_by(key, session["device_name"])}
+    if by := session["ended_by"]:
+        opened["ended_by"] = {**by, "device_name": opened_by(key, by.get("device_name"))}
+    return opened
 
 
 def session_unknown(session_id: str) -> SessionUnknown:

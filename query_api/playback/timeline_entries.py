@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from pydantic import BaseModel, Field
 
 from infra.cassandra import Row
+from infra.personal_data import SEALED
 from query_api.times import as_utc
 
 GRANTED_SEQ: Final = -1
@@ -159,9 +160,15 @@ def _of_report(row: Row) -> TimelineEvent:
         recorded_at=as_utc(row["recorded_at"]),
         position_ms=row["position_ms"],
         report=said if source == PLAYER else None,
-        ending=Ending(reason=said["reason"], by=said.get("by")) if is_closed and said else None,
+        ending=Ending(reason=said["reason"], by=_by(said)) if is_closed and said else None,
         cmcd=None,
     )
+
+
+def _by(said: dict[str, Any]) -> dict[str, object] | None:
+    """Who ended it; the name of their device is where the session is read, with the key that opens it."""
+    by: dict[str, object] | None = said.get("by")
+    return {name: value for name, value in by.items() if not SEALED.fullmatch(str(value))} if by else by
 
 
 def _of_record(row: Row) -> TimelineEvent:

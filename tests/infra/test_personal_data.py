@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.access.keyring import MASTER, Keyring
-from infra.personal_data import BOX, SEALED, IndexKeyLost, MasterKey, MasterKeyUnknown, PersonKey
+from infra.personal_data import BOX, SEALED, IndexKeyLost, MasterKey, MasterKeyUnknown, PersonKey, fitting
 from infra.settings import Settings
 
 ANN = "01992d9e-7c1a-7c3e-9d1b-5f0c6a1b2c3d"
@@ -58,6 +58,15 @@ def test_a_value_is_sealed_so_that_it_is_known_by_its_looks_and_opened_by_its_ke
     assert SEALED.fullmatch(sealed)
     assert (key.open(sealed), other.open(sealed)) == (text, None)
     assert key.seal(text) == sealed
+
+
+@given(st.text(min_size=1, max_size=600), st.integers(min_value=60, max_value=500))
+def test_a_text_is_cut_off_so_that_its_sealed_value_fits(text: str, most_chars: int) -> None:
+    key, _ = MasterKey.alone(b"m" * 32).new_person(ANN)
+    fits = fitting(text, most_chars)
+    assert text.startswith(fits)
+    assert len(key.seal(fits)) <= most_chars
+    assert fits == text or len(key.seal(text)) > most_chars - 8
 
 
 @given(TEXTS, st.integers(min_value=1, max_value=4))

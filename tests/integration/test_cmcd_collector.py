@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY as METRICS
 
 from commands.playback.leases import Ending
 from events.playback import PlaybackCmcdReported, PlaybackCmcdRequested, TerminatedBy
-from events.types import AccountId
+from events.types import AccountId, Sealed
 from infra.clock import utc_now
 from infra.ids import new_id
 from infra.redis import connect
@@ -247,7 +247,7 @@ async def test_a_player_whose_session_was_ended_from_elsewhere_is_told_why(
     app, client = served
     viewing = Viewing(live, account_id=AccountId(new_id()))
     await client.post(viewing.url(), content=LINE % 0, headers=CMCD)
-    ending = Ending(reason="remote", by=TerminatedBy(device_name="Kitchen"), at=utc_now())
+    ending = Ending(reason="remote", by=TerminatedBy(device_name=Sealed("Kitchen")), at=utc_now())
     await app.state.resources.leases.terminate(viewing.session.account_id, viewing.session.session_id, ending)
     gone = await client.post(viewing.url(), content=LINE % 1, headers=CMCD)
     assert problem(gone) == (410, "session-terminated")

@@ -12,13 +12,17 @@ import pytest
 from typer.testing import CliRunner
 
 from audits.erasures import certificate_of
-from audits.personal import ERASED, Keys, Personal
+from audits.personal import ERASED, Personal
+from audits.verifying.findings import Finding
+from audits.verifying.of_log import LogCheck
 from events.envelope import decode
 from events.identity import PersonErased
 from events.registry import REGISTRY
 from infra import settings as settings_module
 from infra.access.permissions import Principal
+from infra.event_log import partition_of
 from infra.ids import new_id
+from infra.person_keys import PersonKeys
 from infra.personal_data import SEALED, MasterKey
 from infra.postgres import Pool, Role, connect_pool
 from infra.settings import Settings
@@ -205,7 +209,7 @@ async def test_history_shows_what_was_personal_until_the_erasure_and_marks_it_si
     door: Door, auditors: Pool, live: Settings, email: str
 ) -> None:
     account_id = (await door.registered(email))["account_id"]
-    personal = Personal(Keys(auditors, MasterKey.load(live), kept=10), reader="auditor-1", purpose="a test")
+    personal = Personal(PersonKeys(auditors, MasterKey.load(live), kept=10), reader="auditor-1", purpose="a test")
     history = await bodies(door, account_id)
     shown = [msgspec.json.decode(each.body)["data"] for each in await personal.open(history)]
     assert (shown[0]["email"], shown[1]["device"]["name"]) == (email, "Den")
@@ -252,6 +256,18 @@ async def sealed_for(door: Door, live: Settings, account_id: str, text: str) -> 
     return key.seal(text)
 
 
+async def test_who_was_not_registered_here_gets_a_key_and_who_is_erased_gets_none(
+    live: Settings, postgres: Pool
+) -> None:
+    keys, person = PersonKeys(postgres, MasterKey.load(live), kept=1), new_id()
+    both = await asyncio.gather(*(keys.sealed(person, "Kitchen") for _ in range(4)))
+    assert len(set(both)) == 1 and both[0] is not None
+    assert await keys.opened(person, [both[0], None, "in clear, of before"]) == ["Kitchen", None, "in clear, of before"]
+    assert await keys.opened(new_id(), [both[0]]) == [None]
+    await postgres.execute("update person_key set wrapped = null where person_id = $1", person)
+    assert (await keys.opened(person, both[:1]), await keys.sealed(person, "Den")) == ([None], None)
+
+
 async def test_the_command_line_erases_and_shows_the_certificate(
     door: Door, email: str, installed: Callable[..., Awaitable[tuple[int, str]]]
 ) -> None:
@@ -266,3 +282,18 @@ async def test_the_command_line_erases_and_shows_the_certificate(
     assert status == 0 and "retention, case R 12" in said and "command-line" in said and "the key is gone" in said
     told = msgspec.json.decode((await run("certificate", "--json", account_id))[1])
     assert (told["account_id"], told["holds"], len(told["hash"])) == (account_id, True, 64)
+
+
+async def test_history_is_whole_after_an_erasure_as_before(
+    door: Door, auditors: Pool, live: Settings, email: str
+) -> None:
+    account_id = (await door.registered(email))["account_id"]
+    partition = partition_of(f"identity.account-{account_id}", live.log_partitions)
+
+    async def wrong() -> list[Finding]:
+        check = LogCheck(auditors, live, partition, [])
+        return [found async for update in check.run("log", None) for found in update.findings]
+
+    before = await wrong()  # of what other tests did to their events
+    assert (await erase(door, account_id)).status_code == 200
+    assert await wrong() == before

@@ -23,7 +23,10 @@ from events.playback import (
 from events.types import SessionId
 from infra.access.permissions import Principal, Scope
 from infra.clock import utc_now
+from infra.ids import new_id
+from infra.personal_data import SEALED
 from infra.postgres import Pool
+from infra.redis import connect
 from infra.settings import Settings
 from tests.integration.households import House, Household, problem, running_house
 from tests.integration.playback_tail import Tail, tail_of_playback
@@ -92,6 +95,29 @@ async def test_a_start_beyond_the_limit_is_told_which_streams_run_and_what_to_do
         assert stream["profile_id"] == home.principal.profile_id
         assert stream["since"] <= utc_now().isoformat()
         assert stream["termination_code"]
+
+
+async def test_what_a_viewer_calls_their_device_is_sealed_on_kafka_and_in_redis_and_gone_with_the_person(
+    live: Settings, house: House, film: str, postgres: Pool
+) -> None:
+    household = await house.household()
+    home = await household.choosing(await household.profile())
+    name = f"Kitchen of {new_id()}"
+    async with tail_of_playback(live) as tail:
+        first = await watching(home, film, name=name)
+        await watching(home, film, name=name)
+        [started] = [each.data for each in await tail.of(first["session_id"]) if isinstance(each.data, PlaybackStarted)]
+    sealed = started.session.device.name
+    assert sealed is not None and SEALED.fullmatch(sealed)
+    redis = connect(live)
+    kept = [await redis.dump(key) for key in await redis.keys(f"*{home.principal.account_id}*")]
+    await redis.aclose()
+    assert kept and not any(name.encode() in (value or b"") for value in kept)
+    refused = await start(home, film)
+    assert {stream["device_name"] for stream in refused.json()["streams"]} == {name}
+    await postgres.execute("update person_key set wrapped = null where person_id = $1", home.principal.account_id)
+    refused = await start(home, film)
+    assert {stream["device_name"] for stream in refused.json()["streams"]} == {None}
 
 
 async def test_a_stop_makes_room_and_so_does_a_report_that_says_stopped(home: Household, film: str) -> None:

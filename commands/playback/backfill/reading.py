@@ -88,7 +88,7 @@ class Imported:
             return _rejected(None, "line-malformed", str(error))
         if reason := _unfit(line):
             return _rejected(_seq_of(content), "event-invalid", reason)
-        return self._read(line, content, received_at)
+        return self._read(without_device_name(line), content, received_at)
 
     def _read(self, line: ImportedLine, content: bytes, received_at: datetime) -> Read:
         first = line.session.started_at if line.report is None else min(line.session.started_at, line.report.at)
@@ -143,6 +143,14 @@ class Reported:
             report, self.session, self.context, skew=self.skew, received_at=received_at, limits=self.limits
         )
         return Read(result, self.session.profile_id, body)
+
+
+def without_device_name(line: ImportedLine) -> ImportedLine:
+    """What a viewer calls a device is personal, and an importer's account may be nobody's here for whom to seal it."""
+    if line.session.device.name is None:
+        return line
+    device = msgspec.structs.replace(line.session.device, name=None)
+    return msgspec.structs.replace(line, session=msgspec.structs.replace(line.session, device=device))
 
 
 def _unfit(line: ImportedLine) -> str | None:

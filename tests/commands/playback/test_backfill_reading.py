@@ -12,13 +12,15 @@ from events.envelope import Context, Recorded
 from events.playback import PlaybackProgressed, PlaybackStarted, SessionSnapshot
 from events.registry import REGISTRY
 from infra.settings import Settings
-from tests.builders import EVENING, report, session
+from tests.builders import EVENING, device, report, session
 
 CONTEXT = Context(correlation_id="backfill-1", principal="importer")
 LIMITS = Limits.of(Settings())
 NOW = EVENING + timedelta(days=400)
 OLDEST = timedelta(days=1000)
 IMPORTED = Imported(CONTEXT, LIMITS, OLDEST)
+UNNAMED = session(device=device(name=None))
+"""What a viewer calls their device is not imported."""
 
 
 def line(of: SessionSnapshot | None = None, /, **members: Any) -> bytes:
@@ -34,7 +36,7 @@ def test_an_imported_report_is_recorded_as_a_live_one_would_be() -> None:
     read = IMPORTED(line(report=report(seq=7)), NOW)
     event = recorded(read)
     assert (read.result.status, read.result.seq, read.key) == (Status.OK, 7, "profile-1")
-    assert event.data == PlaybackProgressed(session=session(), report=report(seq=7))
+    assert event.data == PlaybackProgressed(session=UNNAMED, report=report(seq=7))
     assert event.envelope.id == "session-1:7"
     assert event.envelope.recordedtime == NOW
     assert event.envelope.principal == "importer"
@@ -51,7 +53,7 @@ def test_an_imported_start_has_the_id_of_its_session() -> None:
     assert event.envelope.id == "session-1"
     assert event.envelope.time == EVENING
     assert event.data == PlaybackStarted(
-        session=session(), start_position_ms=5_000, territory="KR", entitled_by="subscription", offline=True
+        session=UNNAMED, start_position_ms=5_000, territory="KR", entitled_by="subscription", offline=True
     )
 
 

@@ -160,7 +160,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.master_key = MasterKey.load(settings)
     app.state.authentication = BearerAuthentication(tokens, revocations, known_keys)
     app.add_middleware(Gate, routes=app)
-    app.add_middleware(PlainRequests, sources=sources, settings=settings)
     app.add_middleware(
         ReplyCache,
         routes=app,
@@ -168,6 +167,7 @@ def create_app(settings: Settings) -> FastAPI:
         turns=Turns(sources.postgres, settings),
         settings=settings,
     )
+    app.add_middleware(PlainRequests, sources=sources, settings=settings)
     app.add_middleware(Representations, settings=settings)
     limiter = fence(app, settings)
     for routes in ROUTES:

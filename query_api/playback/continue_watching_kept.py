@@ -78,8 +78,11 @@ class KeptReplies:
 
     def find(self, asked: Asked) -> Kept | None:
         """What was replied last."""
-        kept = self._kept.get(asked)
-        if kept is not None and kept.whole.is_grown:
+        try:
+            kept = self._kept[asked]
+        except KeyError:
+            return None
+        if kept.whole.is_grown:
             self.keep(asked, kept)
         return kept
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a real log and an archive: each signs what came since the one before, once, and nothing over damage."""
+"""Checkpoints of a real log and an archive: each signs what came since the one before, once, and nothing if damaged."""
 
 import asyncio
 from collections.abc import AsyncIterator

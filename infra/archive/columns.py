@@ -1,12 +1,12 @@
 """Records as columns: the schema of the archive's files, and a table from records in one pass over their envelopes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.archive.merkle import leaf, root
+from infra.archive.merkle import leaf
 from infra.archive.records import Attributes, Record, envelopes_of, position_of, unusual_headers
 
 MOMENT: Final = pa.timestamp("us", tz="UTC")
@@ -47,11 +47,8 @@ ATTRIBUTES: Final[tuple[tuple[str, Callable[[Attributes], object]], ...]] = (
     ("correlation_id", lambda of: of.correlationid),
     ("causation_id", lambda of: of.causationid),
     ("principal", lambda of: of.principal),
-    ("account_id", lambda of: of.account_id),
-    ("profile_id", lambda of: of.profile_id),
-    ("session_id", lambda of: of.session_id),
-    ("title_id", lambda of: of.title_id),
 )
+RECORDED: Final = 5
 
 
 class Raw(NamedTuple):
@@ -79,10 +76,10 @@ class Raw(NamedTuple):
             self.headers[start:stop],
         )
 
-    def root(self) -> bytes:
-        """The Merkle root over them."""
+    def leaves(self) -> Iterator[bytes]:
+        """Their Merkle leaves."""
         rows = zip(self.offsets, self.positions, self.keys, self.values, strict=True)
-        return root(leaf(self.topic, self.partition, *row) for row in rows)
+        return (leaf(self.topic, self.partition, *row) for row in rows)
 
 
 def raw_of_messages(messages: Sequence[Any]) -> Raw:
@@ -120,8 +117,7 @@ def table_of(raw: Raw, last_us: int | None, times_us: Sequence[int] | None = Non
     """
     envelopes = envelopes_of(raw.values)
     attributes = [pa.array([read(each) for each in envelopes], SCHEMA.field(name).type) for name, read in ATTRIBUTES]
-    recorded = attributes[5]
-    times = _history_times(recorded, raw, last_us) if times_us is None else pa.array(times_us, pa.int64())
+    times = _history_times(attributes[RECORDED], raw, last_us) if times_us is None else pa.array(times_us, pa.int64())
     columns = [
         pa.array(raw.offsets, pa.int64()),
         times.cast(MOMENT),
@@ -131,8 +127,22 @@ def table_of(raw: Raw, last_us: int | None, times_us: Sequence[int] | None = Non
         pa.array(raw.positions, pa.int64()),
         pa.array(raw.headers, pa.binary()),
         *attributes,
+        *_whose(envelopes),
     ]
     return pa.table(columns, schema=SCHEMA)
+
+
+def _whose(envelopes: Sequence[Attributes]) -> list[pa.Array]:
+    """The account, profile, session and title of each: what its data says, else its session."""
+    datas = [each.data for each in envelopes]
+    pairs = [(data, data.session) for data in datas]
+    columns = (
+        [data.account_id or session.account_id for data, session in pairs],
+        [data.profile_id or session.profile_id for data, session in pairs],
+        [data.session_id or session.session_id for data, session in pairs],
+        [data.title_id or session.title.title_id for data, session in pairs],
+    )
+    return [pa.array(column, pa.string()) for column in columns]
 
 
 def _history_times(recorded: pa.Array, raw: Raw, last_us: int | None) -> pa.Array:

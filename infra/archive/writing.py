@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.archive.columns import Raw, raw_of_records, table_of
+from infra.archive import merkle
+from infra.archive.columns import raw_of_records, table_of
 from infra.archive.layout import ARCHIVED, data_path
 from infra.archive.manifest import ArchivedFile
 from infra.archive.records import Record
@@ -46,20 +47,16 @@ def write_file(archive: Archive, records: Sequence[Record], *, follows: int | No
     """
     raw = raw_of_records(records)
     table = table_of(raw, None, [each.history_time_us for each in records])
-    return write_table(archive, raw, table, follows=raw.offsets[0] if follows is None else follows)
+    at = raw.offsets[0] if follows is None else follows
+    return write_table(archive, (raw.topic, raw.partition), table, follows=at, root=merkle.root(raw.leaves()))
 
 
-def write_table(archive: Archive, raw: Raw, table: pa.Table, *, follows: int) -> ArchivedFile:
-    """The same of columns: `table` is of `raw`."""
+def write_table(
+    archive: Archive, place: tuple[str, int], table: pa.Table, *, follows: int, root: bytes
+) -> ArchivedFile:
+    """The same of columns. `place`: topic and partition; `root`: the Merkle root of the records."""
     content = encoded(table, archive.settings)
-    file = described(
-        (raw.topic, raw.partition),
-        table,
-        content,
-        follows=follows,
-        level=ARCHIVED,
-        root=raw.root(),
-    )
+    file = described(place, table, content, follows=follows, level=ARCHIVED, root=root)
     put(archive, file, content)
     # The place of a writer that slept past a compaction's grace period may be free again, and not in the chain.
     if file not in archive.files(file.topic, file.partition):

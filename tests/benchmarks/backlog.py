@@ -139,29 +139,36 @@ async def produce(settings: Settings, records: Iterator[tuple[bytes, bytes]], ad
         await producer.stop()
 
 
-async def produce_batches(settings: Settings, records: Iterator[tuple[bytes, bytes]], advance: Advance) -> None:
+async def produce_batches(
+    settings: Settings,
+    records: Iterator[tuple[bytes, bytes]],
+    advance: Advance,
+    *,
+    topic: str = PLAYBACK.name,
+    batch_bytes: int = BATCH_BYTES,
+) -> None:
     """Put them on Kafka, in order a partition, in batches of our own: a quarter of what produce() costs."""
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap,
         client_id=CLIENT_ID,
         compression_type="lz4",
-        max_batch_size=BATCH_BYTES,
+        max_batch_size=batch_bytes,
     )
     await producer.start()
     try:
-        partitions, partitioned = sorted(await producer.partitions_for(PLAYBACK.name)), DefaultPartitioner()
+        partitions, partitioned = sorted(await producer.partitions_for(topic)), DefaultPartitioner()
         places: dict[bytes, int] = {}
         filling = {each: producer.create_batch() for each in partitions}
         for key, body in records:
             if (place := places.get(key)) is None:
                 place = places[key] = partitioned(key, partitions, partitions)
             if filling[place].append(key=key, value=body, timestamp=None, headers=HEADERS) is None:
-                await producer.send_batch(filling[place], PLAYBACK.name, partition=place)
+                await producer.send_batch(filling[place], topic, partition=place)
                 advance(filling[place].record_count())
                 filling[place] = producer.create_batch()
                 filling[place].append(key=key, value=body, timestamp=None, headers=HEADERS)
         for place, batch in filling.items():
             if batch.record_count():
-                await producer.send_batch(batch, PLAYBACK.name, partition=place)
+                await producer.send_batch(batch, topic, partition=place)
     finally:
         await producer.stop()

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date
+from io import BytesIO
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from events.envelope import encode
@@ -118,7 +120,8 @@ def test_a_writer_that_was_killed_before_the_entry_leaves_nothing(archive: Archi
 def test_a_flipped_bit_is_found(archive: Archive) -> None:
     file = write_file(archive, records(0, 50))
     content = bytearray(archive.files_of_store.read(file.path))
-    content[len(content) // 4] ^= 1
+    bodies = pq.read_metadata(BytesIO(content)).row_group(0).column(SCHEMA.names.index("value"))
+    content[bodies.data_page_offset + bodies.total_compressed_size // 2] ^= 1
     archive.files_of_store.remove(file.path)
     archive.files_of_store.create(file.path, bytes(content))
 

@@ -48,7 +48,8 @@ def verify(  # noqa: PLR0913, PLR0917 - what can be asked
 
     named = {each.strip() for each in only.split(",") if each.strip()}
     if unknown := named - {part.value for part in Part}:
-        raise fail(f"--only knows {', '.join(part.value for part in Part)}, and not {', '.join(sorted(unknown))}")
+        fail(f"--only knows {', '.join(part.value for part in Part)}, and not {', '.join(sorted(unknown))}")
+        raise typer.Exit(2)
     chosen = views or ("all" if Part.VIEWS.value in named else None)
     wanted = Wanted(
         parts=tuple(sorted(named)),

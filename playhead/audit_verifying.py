@@ -53,11 +53,14 @@ def run_verify(settings: Settings, wanted: Wanted) -> int:
     stores = tuple(Store(part) for part in wanted.parts if part != Store.VIEWS)
     asked = Asked(only=stores, topics=wanted.topics, partitions=wanted.partitions)
     if unknown := set(wanted.topics) - set(TOPICS_OF_ALL):
-        raise fail(f"there is no topic {', '.join(sorted(unknown))}; there are {', '.join(TOPICS_OF_ALL)}")
+        raise _unchecked(f"there is no topic {', '.join(sorted(unknown))}; there are {', '.join(TOPICS_OF_ALL)}")
     run = _begun(settings, asked, resume=wanted.resume)
-    if stores:
+    try:
         with _showing(run) as show:
             running.verify(settings, run, jobs=wanted.jobs, show=show)
+    except KeyboardInterrupt:
+        say("interrupted; --resume goes on from here")
+        return UNCHECKED
     if wanted.views is not None:
         asyncio.run(_verify_views(settings, run, wanted.views))
     _tell(run)
@@ -74,7 +77,7 @@ def _begun(settings: Settings, asked: Asked, *, resume: bool) -> Run:
             return running.empty(asked)
         run = asyncio.run(running.begin(settings, asked, resume=resume))
     except NothingToResume as error:
-        raise fail(str(error)) from error
+        raise _unchecked(str(error)) from error
     except AWAY as error:
         raise _unchecked(error) from error
     if resume:
@@ -90,7 +93,7 @@ async def _verify_views(settings: Settings, run: Run, views: str) -> None:
     groups = groups_of(settings)
     names = list(groups) if views == "all" else [name.strip() for name in views.split(",")]
     if unknown := set(names) - set(groups):
-        raise fail(f"there is no view {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
+        raise _unchecked(f"there is no view {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
     for name in names:
         task = Task(store=Store.VIEWS, topic=name)
         run.reached[task.name] = Reached(task=task)
@@ -236,7 +239,9 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise _unchecked(error) from error
 
 
-def _unchecked(error: Exception) -> Exception:
-    failed = fail(f"a store does not answer: {type(error).__name__}: {error}")
+def _unchecked(why: Exception | str) -> Exception:
+    """What to raise where nothing could be checked."""
+    told = why if isinstance(why, str) else f"a store does not answer: {type(why).__name__}: {why}"
+    failed = fail(told)
     failed.exit_code = UNCHECKED
     return failed

@@ -89,6 +89,8 @@ def verify(settings: Settings, run: Run, *, jobs: int, show: Show) -> None:
         show(run, update)
 
     left: list[Part] = [(each.task, each.state or None) for each in run.reached.values() if not each.ended]
+    if not left:
+        return
     try:
         if jobs == 1:
             asyncio.run(work(settings, iter(left), tell))

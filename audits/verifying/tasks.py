@@ -87,8 +87,9 @@ class Run(msgspec.Struct, kw_only=True):
         task.wrong = update.wrong or task.wrong
         if update.state is not None:
             task.state = update.state
-        self.found += len(update.findings)
-        self.findings += update.findings[: max(0, findings_max - len(self.findings))]
+        new = [finding for finding in update.findings if finding not in self.findings]  # a part may have begun anew
+        self.found += len(new)
+        self.findings += new[: max(0, findings_max - len(self.findings))]
 
     @property
     def failed(self) -> list[str]:

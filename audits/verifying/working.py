@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import queue
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -144,6 +145,8 @@ def _drain(told: "Queue[Update]", tell: Tell, wait_s: float) -> None:
 
 
 def _work(settings: Settings, waiting: "Queue[Part | None]", told: "Queue[Update]") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+
     def tell(update: Update) -> None:
         parent = multiprocessing.parent_process()
         if parent is not None and not parent.is_alive():

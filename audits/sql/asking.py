@@ -18,6 +18,7 @@ from audits.sql.views import urls_literal, view_of, view_of_all
 from infra.settings import Settings
 
 BATCH_ROWS: Final = 2_048
+AGAIN_S: Final = 0.02
 LOCKED: Final = (
     "set TimeZone = 'UTC'",
     "set disabled_filesystems = 'LocalFileSystem'",
@@ -44,8 +45,9 @@ class Answer(NamedTuple):
 class Asking:
     """An open database for one query at a time. Make it with opened()."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, ending: "_Ending", settings: Settings) -> None:
         self._connection = connection
+        self._ending = ending
         self._settings = settings
 
     def answer(self, sql: str) -> Answer:
@@ -68,7 +70,7 @@ class Asking:
 
     def end(self) -> None:
         """Have it end now, from another thread."""
-        self._connection.interrupt()
+        self._ending.end()
 
     def _bound(self, sql: str) -> duckdb.DuckDBPyRelation:
         try:
@@ -110,18 +112,45 @@ def opened(files: Files, settings: Settings) -> Iterator[Asking]:
     """
     entries = {path: entry for of_topic in files.values() for path, entry in of_topic.items()}
     connection = duckdb.connect(":memory:", config=_config(settings))
-    timer = threading.Timer(settings.audit_query_timeout_s, connection.interrupt)
-    timer.daemon = True
+    ending = _Ending(connection, settings.audit_query_timeout_s)
     try:
         connection.register_filesystem(ArchivedFiles(entries))
-        timer.start()
         with _refused(settings):
             for statement in _setting_up({topic: tuple(map(url_of, paths)) for topic, paths in files.items()}):
                 connection.execute(statement)
-        yield Asking(connection, settings)
+        yield Asking(connection, ending, settings)
     finally:
-        timer.cancel()
+        ending.close()
         connection.close()
+
+
+class _Ending:
+    """Interrupts a connection when its time is over, or when it is told to; again and again, as an interrupt between
+    two statements, or two batches, may be lost.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._ends = threading.Event()
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Now."""
+        self._ends.set()
+
+    def close(self) -> None:
+        """Interrupt no more."""
+        self._is_closed.set()
+        self._ends.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._ends.wait(self._timeout_s)
+        while not self._is_closed.wait(AGAIN_S):
+            self._connection.interrupt()
 
 
 @contextmanager

@@ -37,9 +37,8 @@ class World:
     """An installation. Its clock is moved by each event as told, backwards too."""
 
     def __init__(self, directory: Path) -> None:
-        self.settings = Settings(
-            state_dir=directory, log_partitions=PARTITIONS, playback_partitions=PARTITIONS, history_batch_max_rows=16
-        )
+        settings = Settings(state_dir=directory, log_partitions=PARTITIONS, playback_partitions=PARTITIONS)
+        self.settings = settings.model_copy(update={"history_batch_max_rows": 2})  # so that much lies between two
         self.archive = Archive.open(self.settings)
         self.log: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self.kafka: dict[Partition, list[SimpleNamespace]] = defaultdict(list)

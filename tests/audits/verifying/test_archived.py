@@ -11,6 +11,7 @@ from audits.verifying.archived import Archived, Signed
 from audits.verifying.checkpoints import Stored
 from audits.verifying.findings import Finding, Kind
 from audits.verifying.keys import SigningKeys
+from infra.archive.compacting import compact
 from infra.archive.manifest import ArchivedFile
 from infra.archive.store import Archive
 from tests.audits.verifying.archives import (
@@ -65,6 +66,23 @@ def told(found: list[Finding]) -> list[tuple[Kind, str, int | None]]:
 def test_of_what_nobody_touched_nothing_is_said(archive: Archive, checkpointed: list[Stored]) -> None:
     assert examined(archive, checkpointed) == []
     assert examined(archive, checkpointed, after=10) == []
+
+
+def test_compaction_changes_nothing_that_was_signed(
+    archive: Archive, files: list[ArchivedFile], checkpointed: list[Stored]
+) -> None:
+    compact(archive, files[:3])
+    assert len(archive.files(TOPIC, PARTITION)) == 2
+    assert examined(archive, checkpointed) == []
+    for file in files[:3]:
+        archive.files_of_store.remove(file.path)
+    for file in files[1:3]:
+        archive.entries.forget(file.entry)
+    assert examined(archive, checkpointed) == []
+    (large, _) = archive.files(TOPIC, PARTITION)
+    rewrite(archive, large, with_column("value", 12, b"{}"), hiding=True)
+    found = examined(archive, checkpointed)
+    assert [(each.offset, each.last) for each in found if each.kind is Kind.REWRITTEN] == [(10, 40)]
 
 
 def test_all_records_come_in_their_order(archive: Archive, checkpointed: list[Stored]) -> None:

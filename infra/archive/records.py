@@ -1,7 +1,7 @@
 """What the archive holds: records of Kafka, byte for byte, and what their envelopes say."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -119,7 +119,10 @@ class _Bare(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING = Attributes()
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 INT64_MAX: Final = 2**63 - 1
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 POSITION_DIGITS: Final = 18
 _decode = msgspec.json.Decoder(Attributes).decode
 _decode_bare = msgspec.json.Decoder(_Bare).decode
@@ -129,25 +132,30 @@ def envelope_of(value: bytes | None) -> Attributes:
     """What a record's envelope says. Never raises."""
     try:
         found = _decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):  # ValidationError is one
+    except UNDECODABLE:
         found = _without_data(value or b"")
-    return found if found.sequence is None or abs(found.sequence) <= INT64_MAX else NOTHING
+    return found if _is_sane(found) else NOTHING
 
 
 def envelopes_of(values: Sequence[bytes | None]) -> list[Attributes]:
     """The same of many, in their order: one pass, as long as all can be decoded."""
     try:
         found = [_decode(value) for value in values]  # type: ignore[arg-type]  # None raises
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+    except (*UNDECODABLE, TypeError):
         return [envelope_of(value) for value in values]
-    is_sane = all(each.sequence is None or abs(each.sequence) <= INT64_MAX for each in found)
-    return found if is_sane else [envelope_of(value) for value in values]
+    return found if all(map(_is_sane, found)) else [envelope_of(value) for value in values]
+
+
+def _is_sane(found: Attributes) -> bool:
+    """Whether its numbers and times are such as columns and days have."""
+    is_known_day = found.recordedtime is None or EARLIEST <= found.recordedtime < LATEST
+    return is_known_day and (found.sequence is None or abs(found.sequence) <= INT64_MAX)
 
 
 def _without_data(value: bytes) -> Attributes:
     try:
         found = _decode_bare(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return NOTHING
     return Attributes(**{name: getattr(found, name) for name in _Bare.__struct_fields__})
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -224,3 +226,42 @@ async def test_topics_that_kafka_would_have_emptied_by_itself_keep_what_they_hav
         assert (configured["retention.ms"], configured["segment.ms"]) == ("-1", "86400000")
     finally:
         await admin.close()
+
+
+async def test_a_kafka_that_is_away_is_waited_for(live: Settings, tmp_path: Path) -> None:
+    topic = await new_topic(live)
+    await produce(live, topic, range(20))
+    settings = archiving(live, topic, tmp_path)
+    host, _, port = live.kafka_bootstrap.partition(":")
+    ours = free_port()
+
+    async with at_work(settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{ours}"})) as archiver:
+        await eventually(lambda: _is_troubled(archiver.trouble if archiver.trouble != "not started" else None))
+        assert "archive" in await archiver.missing()
+        async with passing_on(ours, host, int(port)):
+            await has(settings, topic, 20)
+            await eventually(lambda: _is_untroubled(archiver.trouble))
+
+    assert in_archive(settings, topic) == await on_kafka(live, topic)
+
+
+@asynccontextmanager
+async def passing_on(port: int, to_host: str, to_port: int) -> AsyncIterator[None]:
+    """What connects to a port here reaches a server elsewhere, which tells it where the broker is."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65_536):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(to_host, to_port)
+        with suppress(ConnectionError):
+            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+
+    server = await asyncio.start_server(connect, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()

@@ -11,6 +11,7 @@ import pytest
 from events.envelope import encode
 from events.topics import POSITION_HEADER
 from infra.archive.columns import SCHEMA
+from infra.archive.cutting import Tail, write_messages
 from infra.archive.errors import ArchiveDamaged
 from infra.archive.merkle import leaf, root
 from infra.archive.records import NOTHING, Record, envelope_of, usual_headers
@@ -164,9 +165,41 @@ def test_a_record_is_made_of_what_kafka_gives() -> None:
     assert made == Record(TOPIC, 1, 2, micros(EVENING), 3, b"key", b"value", 42, headers)
 
 
-@pytest.mark.parametrize("value", [None, b"", b"[]", b'{"id": 1}', b'{"time": "2026-11-20T19:00:00"}', b"\xff", b"{"])
+UNREADABLE = [
+    *(None, b"", b"[]", b'{"id": 1}', b'{"time": "2026-11-20T19:00:00"}', b"\xff", b"{", b'{"id": "\\ud800"}'),
+    *(b'{"recordedtime": "%s"}' % when for when in (b"0001-01-01T00:00:00+14:00", b"9999-12-31T23:59:59-14:00")),
+    b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+]
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
 def test_what_is_no_envelope_says_nothing(value: bytes | None) -> None:
     assert envelope_of(value) == NOTHING
+
+
+def test_whatever_is_on_kafka_can_be_archived(archive: Archive) -> None:
+    values = [*UNREADABLE, *(encode(started(number)) for number in range(3))]
+    messages = [Message(TOPIC, 0, at, -1, None, value, ()) for at, value in enumerate(values)]
+
+    [file] = write_messages(archive, messages[: len(UNREADABLE)], Tail(0, None))
+    assert [each.value for each in archive.records(TOPIC, 0, first=0)] == UNREADABLE
+    list(write_messages(archive, messages[len(UNREADABLE) :], Tail(file.end, file.last_time)))
+
+    assert [each.value for each in archive.records(TOPIC, 0, first=0)] == values
+
+
+def test_a_file_ends_with_its_day_and_before_what_kafka_had_lost(archive: Archive) -> None:
+    times = ["2026-11-20T10:00:00Z", "2026-11-20T09:00:00Z", "2026-11-21T00:00:00Z", "2026-11-20T23:00:00Z", "", ""]
+    messages = [
+        Message(TOPIC, 0, offset, 1, None, b'{"recordedtime": "%s"}' % time.encode(), ())
+        for offset, time in zip([3, 4, 5, 6, 9, 10], times, strict=True)
+    ]
+
+    files = list(write_messages(archive, messages, Tail(0, None)))
+
+    spans = [(file.follows, file.first, file.last, file.missing, file.day.day) for file in files]
+    assert spans == [(0, 3, 4, 3, 20), (5, 5, 6, 0, 21), (7, 9, 10, 2, 21)]
+    assert files[0].last_time == files[0].first_time
 
 
 def test_an_envelope_says_its_attributes_whatever_its_data_is() -> None:

@@ -8,11 +8,12 @@ from audits.verifying.findings import Finding, Kind, Store
 
 
 def attributed(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings: what Kafka and the archive both say against the log is the log's, once; and what Kafka says against
-    an archive that is damaged there is the archive's.
+    """The findings: what Kafka and the archive both say against the log is the log's, once; what Kafka says against an
+    archive that is damaged there is the archive's; and a record is not said to be put in whose row the log lost.
     """
     log = _of_log(findings)
-    kept = [finding for finding in findings if id(finding) not in log]
+    lost = [each for each in findings if each.store is Store.LOG and each.kind in (Kind.REMOVED, Kind.TRUNCATED)]
+    kept = [finding for finding in findings if id(finding) not in log and not _is_of_lost_row(finding, lost)]
     spoiled = _spoiled(kept)
     wrong_in_kafka = {_offset(each) for each in kept if each.store is Store.KAFKA and each.what in ("value", "key")}
     said = list[Finding]()
@@ -41,6 +42,16 @@ def _of_log(findings: Iterable[Finding]) -> dict[int, Finding]:
         if {each.store for each in same} == {Store.KAFKA, Store.ARCHIVE}
         for each in same
     }
+
+
+def _is_of_lost_row(finding: Finding, lost: Iterable[Finding]) -> bool:
+    position = finding.position
+    if finding.kind is not Kind.INSERTED or finding.store is Store.LOG or position is None:
+        return False
+    return any(
+        each.partition == finding.partition and (each.position or 0) <= position <= (each.last or each.position or 0)
+        for each in lost
+    )
 
 
 def _rewritten(finding: Finding) -> Finding:

@@ -94,7 +94,7 @@ class Relayed:
         elif position in self._recent:
             yield from self._repeated(record, self._recent[position])
         else:
-            yield self._finding(Kind.INSERTED, "record", record, None, expected="no such position in the log")
+            yield self._finding(Kind.INSERTED, "record", record, None, found="a position that the log does not have")
 
     def _after_a_gap(self, record: Found, row: Expected) -> Iterator[Finding]:
         for position in list(self._waiting):

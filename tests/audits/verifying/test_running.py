@@ -177,6 +177,13 @@ def test_what_kafka_and_the_archive_say_alike_against_the_log_is_the_logs() -> N
     assert attributed([against]) == [against]
 
 
+def test_a_record_whose_row_the_log_lost_is_not_said_to_be_put_in() -> None:
+    lost = Finding(kind=Kind.REMOVED, store=Store.LOG, what="events", partition=1, position=5, last=7)
+    record = Finding(kind=Kind.INSERTED, store=Store.KAFKA, what="record", topic=TOPIC, partition=1, position=6)
+    other = msgspec.structs.replace(record, position=8)
+    assert attributed([lost, record, other]) == [lost, other]
+
+
 def test_what_is_asked_for_must_be_known() -> None:
     said = CliRunner().invoke(app, ["audit", "verify", "--only", "logs"])
     assert said.exit_code == 2

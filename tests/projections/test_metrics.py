@@ -53,6 +53,7 @@ BUILT = Version(
     last_error=None,
     current_seen_at=None,
     outdated_seen_at=None,
+    cut=None,
 )
 
 

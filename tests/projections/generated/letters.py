@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from commands.operations.decider import DEAD_LETTER, DiscardDeadLetter, RetryDeadLetter
-from commands.operations.view_decider import VIEW_CHANGES, ConcludeViewChange, RequestViewChange
+from commands.operations.view_decider import VIEW_CHANGES, CancelViewChange, ConcludeViewChange, RequestViewChange
 from events.envelope import Envelope, Event
 from events.operations import DeadLetterRetried, ViewAction, ViewChangeRequested
 from tests.builders import dead_letter_applied, dead_letter_retried, record_dead_lettered
@@ -50,10 +50,14 @@ def _view(view: str) -> Stream:
         has_failed = len(history) % 2 == 0
         return ConcludeViewChange(request=asked[0].number, detail="done", has_failed=has_failed) if asked else None
 
+    def cancel(history: Sequence[Event], _: datetime) -> CancelViewChange | None:
+        asked = VIEW_CHANGES.state_after(history, VIEW_CHANGES.initial).open
+        return CancelViewChange(request=asked[-1].number, status="waiting") if asked else None
+
     asked = ViewChangeRequested(view=view, number=0, action=ViewAction.REBUILD)
     rebuild = RequestViewChange(asked=asked, versions=(), open_max=3)
     slowly = RequestViewChange(asked=replace(asked, max_events_per_s=100), versions=(), open_max=3)
-    return Stream(f"operations.view-{view}", VIEW_CHANGES, ((),), (always(rebuild), always(slowly), conclude))
+    return Stream(f"operations.view-{view}", VIEW_CHANGES, ((),), (always(rebuild), always(slowly), conclude, cancel))
 
 
 def decisions() -> st.SearchStrategy[list[Envelope[Event]]]:

@@ -10,7 +10,7 @@ alter table view_versions drop constraint view_versions_state_check;
 alter table view_versions add constraint view_versions_state_check check (
     state in ('building', 'catching_up', 'ready', 'live', 'inspecting', 'inspection', 'retired')
 );
--- Where it stops: {"asked": "2026-11-21T12:04:00+00:00", "ends": {"playback.events:3": 1000}}, the offset after the last.
+-- Where it stops, before these offsets: {"asked": "2026-11-21T12:04:00+00:00", "ends": {"playback.events:3": 1000}}
 alter table view_versions add column cut jsonb;
 alter table view_versions add check (cut is not null or state not in ('inspecting', 'inspection'));
 """

@@ -100,7 +100,9 @@ def verify(settings: Settings, run: Run, *, jobs: int, show: Show) -> None:
         progress.note(run, now=True)
     if not run.failed:
         progress.end()
-    run.findings = attributed(run.findings)
+    said = attributed(run.findings)
+    run.found -= len(run.findings) - len(said)
+    run.findings = said
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):

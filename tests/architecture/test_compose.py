@@ -142,6 +142,7 @@ def test_volumes_are_declared_and_used() -> None:
 
     assert used == mapping(compose()["volumes"]).keys()
     assert {name for name, volume in mounts() if volume == "keys"} == {
+        "archive",
         "commands",
         "query-api",
         "audits",

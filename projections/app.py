@@ -50,7 +50,6 @@ from projections.subscription.transactions import Transactions
 from projections.versions.keeping import KeptByProjection
 from projections.versions.registry import Elsewhere
 from projections.views import View
-from projections.worker import Worker, run_worker
 
 DAY_S = 24 * 3600
 
@@ -169,4 +168,6 @@ def run(store: str, settings: Settings) -> None:
 
     Raises what ended it otherwise: whoever supervises the process starts it again.
     """
+    from projections.worker import Worker, run_worker  # noqa: PLC0415 - Faust is for who runs one
+
     run_worker(lambda: Worker(*STORES[store](settings), settings), settings)

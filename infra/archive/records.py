@@ -50,6 +50,10 @@ class _Title(msgspec.Struct, frozen=True, gc=False):
     title_id: str | None = None
 
 
+class _Profile(msgspec.Struct, frozen=True, gc=False):
+    profile_id: str | None = None
+
+
 class _Session(msgspec.Struct, frozen=True, gc=False):
     session_id: str | None = None
     account_id: str | None = None
@@ -58,9 +62,11 @@ class _Session(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Data(msgspec.Struct, frozen=True, gc=False):
-    """Where events say whose they are: in their session, or beside it."""
+    """Where events say whose they are: in their session, in what they set, or beside it."""
 
     session: _Session = _Session()
+    profile: _Profile = _Profile()
+    offer: _Title = _Title()
     session_id: str | None = None
     account_id: str | None = None
     profile_id: str | None = None
@@ -90,7 +96,7 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
     @property
     def profile_id(self) -> str | None:
         """Whose profile it is about."""
-        return self.data.profile_id or self.data.session.profile_id
+        return self.data.profile_id or self.data.session.profile_id or self.data.profile.profile_id
 
     @property
     def session_id(self) -> str | None:
@@ -100,7 +106,7 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
     @property
     def title_id(self) -> str | None:
         """The title that it is about."""
-        return self.data.title_id or self.data.session.title.title_id
+        return self.data.title_id or self.data.session.title.title_id or self.data.offer.title_id
 
 
 class _Bare(msgspec.Struct, frozen=True, gc=False):

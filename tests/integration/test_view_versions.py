@@ -304,7 +304,7 @@ async def test_a_version_of_the_same_fold_is_swapped_in_and_back_under_load(
             await more_reads(viewing)
     await all_applied(patient, pool)
     assert await viewing.counted(pool)
-    assert await worker.is_ready()
+    await eventually(worker.is_ready)
 
 
 async def more_reads(viewing: Viewing) -> None:
@@ -367,7 +367,7 @@ async def rolled_back(patient: Settings, pool: Pool, was: Version, tmp_path: Pat
             await more_reads(viewing)
         await all_applied(patient, pool)
         assert await viewing.counted(pool)
-        assert await again.is_ready()
+        await eventually(again.is_ready)
     finally:
         again.close()
 

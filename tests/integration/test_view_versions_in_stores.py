@@ -303,7 +303,7 @@ async def rolled_back(patient: Settings, pool: Pool, kind: Kind, was: Version, t
             await anywhere.swap(build, patient)
             await asyncio.wait_for(anywhere.follow(build, patient), LONG_S)
         await eventually(viewing.all_is_there)
-        assert await again.is_ready()
+        await eventually(again.is_ready)
         for version in await registry.read(pool, kind.view):
             if version.state is State.READY:
                 await anywhere.retire(patient, group, version)
@@ -344,7 +344,7 @@ async def test_a_rebuild_and_a_rollback_that_are_killed_go_on_under_load(
         live = await registry.live_of(pool, kind.view)
         assert (live.version, live.keeper) == (was.version, Keeper.PROJECTION)
     await eventually(viewing.all_is_there)
-    assert await worker.is_ready()
+    await eventually(worker.is_ready)
     with pytest.raises(VersionRefused, match="is live and cannot become retired"):
         await anywhere.retire(patient, group, was)
 

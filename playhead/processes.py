@@ -204,7 +204,7 @@ def _processes(settings: Settings) -> Iterator[Process]:
     provider = f"http://{settings.host}:{ports[FAKE_PAYMENTS]}"
     behind = {"trusted_proxies": PROXIES}  # the demo stands in front of them, and says whom it speaks for
     prompt = {"mail_poll_interval_s": 0.1}
-    # An evening is short, and so are its leases.
+    # An evening is short, and so are its leases, and the waiting until something is archived and signed.
     viewing: dict[str, float | str] = {"default_territory": TERRITORY, "heartbeat_interval_s": 1}
     yield _process(settings, COMMANDS, (COMMANDS,), commands_port=ports[COMMANDS], **behind, **prompt, **viewing)
     yield _process(settings, QUERY_API, (QUERY_API,), query_port=ports[QUERY_API], **behind)
@@ -217,7 +217,8 @@ def _processes(settings: Settings) -> Iterator[Process]:
     yield _process(settings, BILLING, (BILLING,), probe_port=ports[BILLING], payments_url=provider, **hasty)
     yield _process(settings, REAPER, (REAPER,), probe_port=ports[REAPER])
     yield _process(settings, REBUILDS, (REBUILDS,), probe_port=ports[REBUILDS])
-    yield _process(settings, ARCHIVE, (ARCHIVE,), probe_port=ports[ARCHIVE])
+    signing = {"archive_file_max_age_s": 5.0, "checkpoint_interval_s": 5.0}
+    yield _process(settings, ARCHIVE, (ARCHIVE,), probe_port=ports[ARCHIVE], **signing)
     for store in STORES:
         name = projections_of(store)
         yield _process(settings, name, ("projections", store), probe_port=ports[name])

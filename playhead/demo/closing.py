@@ -139,11 +139,12 @@ def show_kept(fleet: Fleet) -> None:
     say(f"To end it: {command} down (the data stays)")
 
 
-def show_end(*, equal: bool, kept: bool, took_s: float) -> None:
+def show_end(*, equal: bool, whole: bool, kept: bool, took_s: float) -> None:
     """How it went, and what to do next."""
     verdict = "Every view holds exactly what was acknowledged." if equal else "NOT everything is as acknowledged."
-    say(f"{verdict} Total: {took_s:.0f} s.")
-    if not equal:
+    history = "" if whole else " History is NOT whole, or could not be verified."
+    say(f"{verdict}{history} Total: {took_s:.0f} s.")
+    if not (equal and whole):
         say("The processes' logs are in the state directory's logs/; `make demo KEEP=1` leaves all of it to look at.")
     elif not kept:
         say("Next: `make demo KEEP=1` to look around, `make demo KILL=postgres` to see it survive, README.md.")

@@ -11,7 +11,7 @@ from infra.settings import MIB, Settings
 from playhead.console import out, say
 from playhead.demo.api import Api
 from playhead.demo.comparison import MOST_SHOWN, Compared
-from playhead.demo.gauges import MOST_MEMORY_BYTES, ProcessGauge
+from playhead.demo.gauges import ProcessGauge, most_bytes
 from playhead.demo.ledger import AcknowledgedSession, Ledger
 from playhead.demo.money.subscriber import Subscriptions
 from playhead.demo.people.cast import Cast
@@ -79,7 +79,8 @@ def show_processes(processes: Mapping[str, ProcessGauge]) -> None:
     """The most memory that each process held, with a warning where it is too much."""
     table = Table("process", "most memory", "restarts", box=None)
     for name, process in processes.items():
-        over = f"  over {MOST_MEMORY_BYTES // MIB} MB!" if process.most_bytes > MOST_MEMORY_BYTES else ""
+        most = most_bytes(name)
+        over = f"  over {most // MIB} MB!" if process.most_bytes > most else ""
         table.add_row(name, f"{process.most_bytes // MIB} MB{over}", str(process.restarts or ""))
     out.print(table)
 

@@ -13,7 +13,7 @@ import psutil
 from infra.clock import monotonic_s
 from infra.settings import MIB
 from playhead.demo.ledger import Ledger
-from playhead.processes import BILLING, STORES, Fleet, projections_of
+from playhead.processes import ARCHIVE, AUDITS, BILLING, STORES, Fleet, projections_of
 
 SAMPLE_INTERVAL_S: Final = 1.0
 METRICS_TIMEOUT_S: Final = 1.0
@@ -23,6 +23,8 @@ LAG: Final = "playhead_projection_lag_records{"
 PAYMENT_REQUESTS: Final = re.compile(r'playhead_payment_requests_total{.*outcome="(\w+)".*} (\S+)')
 MOST_MEMORY_BYTES: Final = 200 * MIB
 """What a Python process may hold."""
+MOST_WITH_ARROW_BYTES: Final = 256 * MIB
+"""The same of one that reads or writes the archive: Arrow's libraries are 80 MB of it."""
 DEMO: Final = "demo (all viewers)"
 
 
@@ -34,6 +36,11 @@ class ProcessGauge:
     rss_bytes: int
     most_bytes: int
     restarts: int
+
+
+def most_bytes(process: str) -> int:
+    """How much a process may hold."""
+    return MOST_WITH_ARROW_BYTES if process in (ARCHIVE, AUDITS) else MOST_MEMORY_BYTES
 
 
 @dataclass

@@ -451,7 +451,7 @@ class Settings(ServerAccess):
     )
     archive_fetch_records: int = Field(default=5_000, ge=1, description="taken from Kafka at a time")
     archive_row_group_records: int = Field(default=10_000, ge=1, description="what a filter passes over at once")
-    archive_zstd_level: int = Field(default=1, ge=1, le=19, description="3 and 6 took more and saved nothing")
+    archive_zstd_level: int = Field(default=1, ge=1, le=19, description="3 and 5 took more and saved nothing")
     archive_read_batch_records: int = Field(default=5_000, ge=1)
     archive_read_buffer_bytes: int = Field(default=1 * MIB, ge=KIB, description="of a file that is being read")
     archive_poll_s: float = Field(default=0.5, gt=0, description="how long Kafka is waited for when it has nothing new")

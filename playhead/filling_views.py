@@ -8,8 +8,8 @@ from typing import Final
 
 from infra.local import processes
 from infra.local.processes import Launch
-from infra.settings import Settings, environment_of_child
-from playhead.processes import RELAY, STORES
+from infra.settings import Settings
+from playhead.processes import RELAY, STORES, environment_of
 
 PROCESSES: Final = ((RELAY,), *(("projections", store) for store in STORES))
 
@@ -17,17 +17,7 @@ PROCESSES: Final = ((RELAY,), *(("projections", store) for store in STORES))
 @contextmanager
 def filling_views(settings: Settings) -> Iterator[None]:
     """Run them beside whichever run already, with which they share the partitions. Raises LocalServerError."""
-    environment = environment_of_child(
-        state_dir=settings.state_dir.absolute(),
-        keys_dir=settings.keys_path.absolute(),
-        kafka_bootstrap=settings.kafka_bootstrap,
-        postgres_dsn=settings.postgres_dsn,
-        cassandra_host=settings.cassandra_host,
-        cassandra_port=settings.cassandra_port,
-        redis_url=settings.redis_url,
-        archive_url=settings.archive_location,
-        probe_port=0,
-    )
+    environment = environment_of(settings, archive_url=settings.archive_location, probe_port=0)
     marks = []
     try:
         for arguments in PROCESSES:

@@ -242,9 +242,9 @@ def _ports(settings: Settings) -> Iterator[int]:
         yield chosen
 
 
-def _process(settings: Settings, name: str, arguments: tuple[str, ...], **told: float | str) -> Process:
-    """`told`: settings of this process alone, the first of them the port on which it answers."""
-    environment = environment_of_child(
+def environment_of(settings: Settings, **told: object) -> dict[str, str]:
+    """The environment of a process of this installation; `told`: what is set for it alone."""
+    return environment_of_child(
         state_dir=settings.state_dir.absolute(),
         keys_dir=settings.keys_path.absolute(),
         kafka_bootstrap=settings.kafka_bootstrap,
@@ -254,6 +254,11 @@ def _process(settings: Settings, name: str, arguments: tuple[str, ...], **told: 
         redis_url=settings.redis_url,
         **told,
     )
+
+
+def _process(settings: Settings, name: str, arguments: tuple[str, ...], **told: float | str) -> Process:
+    """`told`: settings of this process alone, the first of them the port on which it answers."""
+    environment = environment_of(settings, **told)
     log = settings.state_dir.absolute() / "logs" / f"{name}.log"
     return Process(name, arguments, int(next(iter(told.values()))), environment, log, _mark_path(settings, name))
 

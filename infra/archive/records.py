@@ -73,8 +73,8 @@ class _Data(msgspec.Struct, frozen=True, gc=False):
     title_id: str | None = None
 
 
-class Attributes(msgspec.Struct, frozen=True, gc=False):
-    """What an envelope says; None where it does not, or cannot be decoded."""
+class _Bare(msgspec.Struct, frozen=True, gc=False):
+    """An envelope whose data is anything."""
 
     id: str | None = None
     type: str | None = None
@@ -86,6 +86,11 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
     correlationid: str | None = None
     causationid: str | None = None
     principal: str | None = None
+
+
+class Attributes(_Bare, frozen=True, gc=False):
+    """What an envelope says; None where it does not, or cannot be decoded."""
+
     data: _Data = _Data()
 
     @property
@@ -107,21 +112,6 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
     def title_id(self) -> str | None:
         """The title that it is about."""
         return self.data.title_id or self.data.session.title.title_id or self.data.offer.title_id
-
-
-class _Bare(msgspec.Struct, frozen=True, gc=False):
-    """An envelope whose data is anything."""
-
-    id: str | None = None
-    type: str | None = None
-    source: str | None = None
-    subject: str | None = None
-    time: Aware | None = None
-    recordedtime: Aware | None = None
-    sequence: int | None = None
-    correlationid: str | None = None
-    causationid: str | None = None
-    principal: str | None = None
 
 
 NOTHING = Attributes()

@@ -14,7 +14,7 @@ from typing import IO
 
 import psutil
 
-from infra.settings import environment_of_child
+from playhead.processes import environment_of
 from tests.benchmarks.bench import Bench
 
 READY_WITHIN_S = 60.0
@@ -99,17 +99,7 @@ def playhead(*arguments: str) -> tuple[str, ...]:
 
 
 def _start(bench: Bench, arguments: tuple[str, ...], output: IO[bytes], **changes: object) -> "subprocess.Popen[bytes]":
-    settings = bench.settings
-    environment = environment_of_child(
-        state_dir=settings.state_dir.absolute(),
-        keys_dir=settings.keys_path.absolute(),
-        kafka_bootstrap=settings.kafka_bootstrap,
-        postgres_dsn=settings.postgres_dsn,
-        cassandra_host=settings.cassandra_host,
-        cassandra_port=settings.cassandra_port,
-        redis_url=settings.redis_url,
-        **changes,
-    )
+    environment = environment_of(bench.settings, **changes)
     return subprocess.Popen((sys.executable, *arguments), env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 

@@ -78,10 +78,15 @@ class Heard:
                     self._walk(value)
 
 
+def _is_public(path: Path) -> bool:
+    """Whether a file of the keys directory is for everybody: public halves, and the newest checkpoint's number."""
+    return path.parent.name.endswith(".public")
+
+
 def secrets_in(state_dir: Path) -> dict[str, set[str]]:
     """What a state directory keeps that nobody may read in a log: keys in every spelling, and letters."""
     secrets: dict[str, set[str]] = {"key": set(), "address": set(), "one-time token": set()}
-    for path in (path for path in (state_dir / "keys").rglob("*") if path.is_file()):
+    for path in (path for path in (state_dir / "keys").rglob("*") if path.is_file() and not _is_public(path)):
         secrets["key"] |= set(_spellings(path.read_bytes()))
     for path in (state_dir / "mail").glob("*.eml"):
         letter = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from infra.archive.records import envelope_of
 from infra.person_keys import PersonKeys
 from infra.personal_data import SEALED, PersonKey
 from infra.telemetry import log
@@ -82,34 +83,15 @@ class Personal:
             log.info("personal_values_opened", **told, **counts)
 
 
-class _Session(msgspec.Struct, frozen=True):
-    account_id: str | None = None
-
-
-class _Whose(msgspec.Struct, frozen=True):
-    account_id: str | None = None
-    session: _Session = _Session()
-
-
-class _Told(msgspec.Struct, frozen=True):
-    subject: str = ""
-    data: _Whose = _Whose()
-
-
-_told: Final = msgspec.json.Decoder(_Told)
-
-
 def person_of(body: bytes) -> str | None:
     """Whose personal values an event may hold; None for an event that holds none."""
     if MAY_BE_SEALED not in body and IN_CHANGE not in body:
         return None
-    try:
-        told = _told.decode(body)
-    except msgspec.DecodeError:
-        return None
-    if (account_id := told.data.account_id or told.data.session.account_id) is not None:
-        return account_id
-    return told.subject.removeprefix(ACCOUNT_STREAM) if told.subject.startswith(ACCOUNT_STREAM) else None
+    told = envelope_of(body)
+    if told.account_id is not None:
+        return told.account_id
+    subject = told.subject or ""
+    return subject.removeprefix(ACCOUNT_STREAM) if subject.startswith(ACCOUNT_STREAM) else None
 
 
 def with_personal(body: bytes, key: PersonKey | Unknown | None) -> Opened:
